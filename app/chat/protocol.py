@@ -1,0 +1,140 @@
+"""What the window and the terminal may ask of the program.
+
+Every method returns at once and may be called from the window's thread; what comes of it arrives as
+events (`app.core.events`) through the `publish` function the service was made with, from the service's
+worker thread.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Protocol
+
+from app.core.messages import Picture, ReasoningEffort
+from app.core.settings import Settings
+
+
+class ExportKind(StrEnum):
+    """What an export is written as."""
+
+    MARKDOWN = "markdown"
+    JSON = "json"
+
+
+class Service(Protocol):
+    """Keep conversations, run turns, open models and download them."""
+
+    # --- conversations ---
+
+    def list_conversations(self, query: str = "") -> None:
+        """Publish ConversationsListed, now and whenever the list changes; `query` searches texts too."""
+        ...
+
+    def open_conversation(self, conversation_id: str) -> None:
+        """Publish ConversationOpened (or Refused)."""
+        ...
+
+    def rename_conversation(self, conversation_id: str, title: str) -> None:
+        """Change a title; publishes ConversationsListed."""
+        ...
+
+    def delete_conversation(self, conversation_id: str) -> None:
+        """Delete, undoable; publishes ConversationDeleted and ConversationsListed."""
+        ...
+
+    def restore_conversation(self, conversation_id: str) -> None:
+        """Undo a deletion; publishes ConversationsListed."""
+        ...
+
+    def export_conversation(self, conversation_id: str, target: Path, kind: ExportKind) -> None:
+        """Write an export to `target`; publishes ConversationExported (or Refused)."""
+        ...
+
+    # --- turns ---
+
+    def send(
+        self, conversation_id: str | None, text: str, pictures: tuple[Picture, ...], effort: ReasoningEffort
+    ) -> None:
+        """Ask the model; None starts a conversation. Publishes TurnStarted ... TurnFinished or TurnFailed.
+
+        If the question can't even be saved, publishes Refused. If no model answers, the question is saved and
+        the turn fails with a sentence; a crashed engine is started again first.
+        """
+        ...
+
+    def regenerate(self, answer_id: str, effort: ReasoningEffort) -> None:
+        """Answer the same question once more; ConversationOpened shows the branch, then a turn runs."""
+        ...
+
+    def edit(self, question_id: str, text: str, effort: ReasoningEffort) -> None:
+        """Ask an earlier question in other words; ConversationOpened shows the branch, then a turn runs."""
+        ...
+
+    def stop(self) -> None:
+        """Stop the turn under way."""
+        ...
+
+    def measure(
+        self, conversation_id: str | None, text: str, pictures: tuple[Picture, ...], effort: ReasoningEffort
+    ) -> None:
+        """Publish ContextMeasured for the conversation with this draft, when the engine is idle."""
+        ...
+
+    # --- pictures ---
+
+    def attach_file(self, request_id: str, path: Path) -> None:
+        """Store a picture from a file; publishes PictureAttached or PictureRefused."""
+        ...
+
+    def attach_bytes(self, request_id: str, name: str, content: bytes) -> None:
+        """Store a pasted picture; publishes PictureAttached or PictureRefused."""
+        ...
+
+    def picture_path(self, picture: Picture) -> Path:
+        """Return where the original of a stored picture lies; at once, no event."""
+        ...
+
+    # --- the model ---
+
+    def open_model(self, path: Path, projector: Path | None = None, *, anyway: bool = False) -> None:
+        """Load a GGUF; publishes ModelPlanned, ModelLoadProgressed ..., then ModelLoaded or ModelLoadFailed.
+
+        Without `projector` the one beside the model is taken. `anyway` loads although the plan says no.
+        """
+        ...
+
+    def cancel_load(self) -> None:
+        """Stop loading; publishes ModelLoadStopped."""
+        ...
+
+    def restart_engine(self) -> None:
+        """Start a crashed engine and load the same model again."""
+        ...
+
+    # --- first run ---
+
+    def list_offers(self, target: Path | None = None) -> None:
+        """Publish OffersListed for a target folder (None: the default one)."""
+        ...
+
+    def download(self, offer_id: str, target: Path) -> None:
+        """Download, or go on with, an offer; publishes DownloadProgressed ..., then how it ended.
+
+        A finished download is opened.
+        """
+        ...
+
+    def stop_download(self) -> None:
+        """Pause the download; publishes DownloadStopped."""
+        ...
+
+    # --- everything else ---
+
+    def change_settings(self, settings: Settings) -> None:
+        """Remember `settings` and use them from now on."""
+        ...
+
+    def close(self) -> None:
+        """Refuse new work, stop the turn, end the engine, save; blocks for at most a few seconds."""
+        ...

@@ -1,0 +1,1 @@
+"""The terminal commands, on the same service as the window."""

@@ -1,0 +1,1 @@
+"""Values, errors, paths, settings and logs that every other package may use; standard library only."""

@@ -1,0 +1,172 @@
+"""Facts that sibling packages exchange: model files, devices, placement plans, catalogue offers."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class TensorRole(StrEnum):
+    """What a tensor does in the model, as far as placement cares."""
+
+    EMBEDDING = "embedding"
+    ATTENTION = "attention"
+    ROUTER = "router"
+    SHARED_EXPERT = "shared expert"
+    GATE_UP_EXPERTS = "gate/up experts"
+    DOWN_EXPERTS = "down experts"
+    FEED_FORWARD = "feed-forward"
+    NORM = "norm"
+    OUTPUT = "output"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class TensorFact:
+    """Describe one tensor; `shape` has GGUF's order, innermost dimension first."""
+
+    name: str
+    shape: tuple[int, ...]
+    type_name: str
+    n_bytes: int
+    role: TensorRole
+    layer: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ModelFacts:
+    """Describe a GGUF model as read from its header.
+
+    `path` is the first file, `files` all parts in order. `kv_bytes_per_token` is for an f16 cache over all
+    layers. `training_context` is in tokens. `expert_count` and `experts_used` are 0 for dense models.
+    """
+
+    path: Path
+    files: tuple[Path, ...]
+    arch: str
+    name: str
+    quantization: str
+    n_layers: int
+    embedding_length: int
+    vocabulary_size: int
+    training_context: int
+    kv_bytes_per_token: int
+    expert_count: int
+    experts_used: int
+    file_bytes: int
+    tensors: tuple[TensorFact, ...]
+    chat_template: str | None
+    has_attention_temperature: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProjectorFacts:
+    """Describe a vision projector (mmproj GGUF)."""
+
+    path: Path
+    projector_type: str
+    patch_size: int
+    image_size: int
+    spatial_merge: int
+    embedding_length: int
+    file_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Gpu:
+    """Describe one GPU; `bus_id` has PCI form `00000000:01:00.0`, lower case."""
+
+    name: str
+    bus_id: str
+    uuid: str
+    total_bytes: int
+    free_bytes: int
+    drives_display: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Hardware:
+    """Describe this machine at one moment; `notes` are sentences about what was found or is missing."""
+
+    gpus: tuple[Gpu, ...]
+    ram_total_bytes: int
+    ram_available_bytes: int
+    cpu_name: str
+    cpu_threads: int
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class TensorOverride:
+    """Send tensors whose name matches `pattern` (regex) to `buffer`: "CPU" or a device's `bus_id`."""
+
+    pattern: str
+    buffer: str
+
+
+@dataclass(frozen=True, slots=True)
+class DevicePlan:
+    """Say what goes onto one device; `budget_bytes` is free memory less the reserve."""
+
+    name: str
+    bus_id: str
+    budget_bytes: int
+    weights_bytes: int
+    kv_bytes: int
+    compute_bytes: int
+    projector_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """Return everything planned for the device."""
+        return self.weights_bytes + self.kv_bytes + self.compute_bytes + self.projector_bytes
+
+
+@dataclass(frozen=True, slots=True)
+class HostPlan:
+    """Say what stays in the system's RAM."""
+
+    weights_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Say where every part of a model goes.
+
+    `tensor_split` holds whole layer counts per device (the output counts as one more layer, on the last
+    device). `reasons` are sentences for the person. Without devices everything runs on the CPU.
+    """
+
+    fits: bool
+    context_tokens: int
+    n_gpu_layers: int
+    tensor_split: tuple[int, ...]
+    overrides: tuple[TensorOverride, ...]
+    devices: tuple[DevicePlan, ...]
+    host: HostPlan
+    reasons: tuple[str, ...]
+    projector_device: str | None = None  # bus_id; None means the CPU
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """Describe a catalogue entry as offered on this machine.
+
+    `total_bytes` is what the repository announced, or the catalogue's own rounded figure while
+    `exact` is False. `fit` is a sentence about this machine; `fits` its verdict.
+    """
+
+    id: str
+    title: str
+    repository: str
+    revision: str
+    quantization: str
+    description: str
+    licence: str
+    files: tuple[str, ...]
+    total_bytes: int
+    exact: bool
+    fits: bool
+    fit: str

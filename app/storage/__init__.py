@@ -1,0 +1,1 @@
+"""Conversations and pictures on disk: SQLite, attachments, migrations, export."""
