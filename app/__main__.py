@@ -1,9 +1,140 @@
-"""Start the program."""
+"""Start Solo.
+
+The composition root: it reads the arguments, decides where things live, builds the objects and wires them.
+`solo` opens the window, `solo chat` and `solo doctor` stay in the terminal, and `solo --engine-child` is how
+the packaged program starts its own engine process. Each branch imports only what it needs: the engine's
+process has no use for Qt, and the terminal commands none either.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from app import __version__
+from app.core.errors import AppError
+from app.core.logs import start_logging
+from app.core.paths import Paths
+from app.core.settings import Settings, load_settings
+
+log = logging.getLogger(__name__)
 
 
-def main() -> int:
-    """Run the program and return its exit code."""
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the program and return its exit code: 0 well, 1 an error that was said, 2 wrong usage."""
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    if given[:1] == ["--engine-child"]:
+        from app.engine.child.__main__ import main as run_child
+
+        return run_child(given[1:])
+    options = _parser().parse_args(given)
+    paths = _paths()
+    try:
+        paths.create()
+        start_logging(paths.logs)
+        return _run(options, paths)
+    except AppError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"Solo can’t use its folder {error.filename}: {error.strerror}.", file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        return 1
+
+
+def _run(options: argparse.Namespace, paths: Paths) -> int:
+    settings = load_settings(paths.settings)
+    match options.command:
+        case "chat":
+            return _chat(options, settings)
+        case "doctor":
+            from app.console.doctor import print_report
+
+            print_report(paths)
+            return 0
+        case _:
+            return _window(options, paths, settings)
+
+
+def _window(options: argparse.Namespace, paths: Paths, settings: Settings) -> int:
+    from app.chat.service import ChatService
+    from app.core.events import Publish
+    from app.engine.client import ChildEngine
+    from app.ui.application import run_window
+
+    def make_service(publish: Publish) -> ChatService:
+        service = ChatService(paths, settings, publish, ChildEngine)
+        service.start()
+        model = options.model or (Path(settings.model) if settings.model else None)
+        if model is not None:
+            projector = options.projector or (Path(settings.projector) if settings.projector else None)
+            service.open_model(model, projector if options.model is None else options.projector)
+        return service
+
+    return run_window(make_service, settings)
+
+
+def _chat(options: argparse.Namespace, settings: Settings) -> int:
+    from app.console.one_turn import Question, answer, standard_writer
+    from app.core.messages import ReasoningEffort
+    from app.engine.client import ChildEngine
+
+    question = Question(
+        model=options.model,
+        projector=options.projector,
+        images=tuple(options.image),
+        text=options.message,
+        effort=ReasoningEffort.HIGH if options.think else ReasoningEffort.NONE,
+        max_tokens=options.max_tokens,
+        seed=options.seed,
+    )
+    answer(question, standard_writer(as_json=options.json), ChildEngine, settings)
     return 0
+
+
+def _paths() -> Paths:
+    from platformdirs import PlatformDirs
+
+    folders = PlatformDirs("solo", appauthor=False)
+    data = folders.user_data_path
+    return Paths(
+        data=data,
+        config=folders.user_config_path,
+        cache=folders.user_cache_path,
+        logs=folders.user_log_path,
+        models=Path(os.environ.get("SOLO_MODELS", data / "models")),
+    )
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="solo", description="Chat with one local model.")
+    parser.add_argument("--version", action="version", version=f"Solo {__version__}")
+    parser.add_argument("--model", type=Path, metavar="FILE", help="open this GGUF file")
+    parser.add_argument("--projector", type=Path, metavar="FILE", help="with this vision projector")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND")
+    commands.add_parser("doctor", help="say what is here: versions, devices, memory, folders")
+    chat = commands.add_parser("chat", help="ask one question in the terminal")
+    chat.add_argument("--model", type=Path, metavar="FILE", required=True, help="the GGUF file to ask")
+    chat.add_argument("--projector", type=Path, metavar="FILE", help="its vision projector")
+    chat.add_argument("--image", type=Path, metavar="FILE", action="append", default=[], help="show a picture")
+    chat.add_argument("--think", action="store_true", help="let the model reason before it answers")
+    chat.add_argument("--json", action="store_true", help="write one event per line")
+    chat.add_argument("--max-tokens", type=_positive, metavar="N", help="stop after N tokens")
+    chat.add_argument("--seed", type=int, metavar="N", help="draw the same tokens every time")
+    chat.add_argument("message", metavar="MESSAGE", help="what to ask")
+    return parser
+
+
+def _positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError("a number above 0 is needed")
+    return number
 
 
 if __name__ == "__main__":

@@ -39,6 +39,10 @@ class Service(Protocol):
         """Change a title; publishes ConversationsListed."""
         ...
 
+    def pin_conversation(self, conversation_id: str, pinned: bool) -> None:
+        """Keep a conversation at the top of the list, or no longer; publishes ConversationsListed."""
+        ...
+
     def delete_conversation(self, conversation_id: str) -> None:
         """Delete, undoable; publishes ConversationDeleted and ConversationsListed."""
         ...

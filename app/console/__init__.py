@@ -1,1 +1,1 @@
-"""The terminal commands, on the same service as the window."""
+"""The terminal commands, on the same parts as the window."""

@@ -35,11 +35,20 @@ class TensorFact:
 
 
 @dataclass(frozen=True, slots=True)
+class LayerCache:
+    """Say what one layer's cache takes: per token of context (f16), and whatever the context is."""
+
+    bytes_per_token: int
+    state_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ModelFacts:
     """Describe a GGUF model as read from its header.
 
     `path` is the first file, `files` all parts in order. `kv_bytes_per_token` is for an f16 cache over all
-    layers. `training_context` is in tokens. `expert_count` and `experts_used` are 0 for dense models.
+    layers; `layer_caches` holds each layer's share. `training_context` is in tokens. `expert_count` and
+    `experts_used` are 0 for dense models.
     """
 
     path: Path
@@ -58,6 +67,7 @@ class ModelFacts:
     tensors: tuple[TensorFact, ...]
     chat_template: str | None
     has_attention_temperature: bool
+    layer_caches: tuple[LayerCache, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,33 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import os
-import tempfile
+import secrets
 from pathlib import Path
 
+_NOT_SYNCABLE = {errno.EACCES, errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
 
-def write_atomically(path: Path, content: bytes) -> None:
-    """Replace `path` by `content` as a whole, and make it outlast a power cut."""
+
+def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
+    """Replace `path` by `content` as a whole, and make it outlast a power cut.
+
+    A missing folder is created. `mode` is lessened by the process's umask. Raises OSError; then `path` is as
+    it was.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, temporary = tempfile.mkstemp(prefix=f".{path.name}.", dir=path.parent)
+    # A part of the name only: with a suffix the whole could be longer than file systems allow.
+    temporary = path.with_name(f".{path.name[:32]}.{secrets.token_hex(8)}")
     try:
-        with os.fdopen(handle, "wb") as stream:
+        with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
             stream.write(content)
             stream.flush()
             os.fsync(stream.fileno())
-        Path(temporary).replace(path)
+        temporary.replace(path)
     except BaseException:
-        Path(temporary).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)
         raise
     sync_directory(path.parent)
 
 
 def sync_directory(directory: Path) -> None:
-    """Make a rename inside `directory` outlast a power cut, where the system can."""
+    """Make a rename inside `directory` outlast a power cut, where the system can. Raises OSError."""
     if os.name == "nt":  # Windows has no directory handles to flush
         return
-    handle = os.open(directory, os.O_RDONLY)
+    try:
+        handle = os.open(directory, os.O_RDONLY)
+    except PermissionError:  # a folder may be writable but not readable
+        return
     try:
         os.fsync(handle)
+    except OSError as error:
+        if error.errno not in _NOT_SYNCABLE:  # network file systems know no such thing
+            raise
     finally:
         os.close(handle)

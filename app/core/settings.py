@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -45,10 +45,10 @@ class Settings:
 def load_settings(path: Path) -> Settings:
     """Read settings from `path`; what is missing, unknown or of a wrong kind takes its default."""
     try:
-        raw = json.loads(path.read_text(encoding="utf-8"))
+        raw = json.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows write a byte-order mark
     except FileNotFoundError:
         return Settings()
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         log.info("settings at %s can't be read; defaults are used", path, exc_info=True)
         return Settings()
     return _from_mapping(raw) if isinstance(raw, dict) else Settings()
@@ -56,17 +56,34 @@ def load_settings(path: Path) -> Settings:
 
 def save_settings(path: Path, settings: Settings) -> None:
     """Write `settings` to `path`. Raises OSError."""
-    write_atomically(path, json.dumps(asdict(settings), indent=2, ensure_ascii=False).encode())
+    # ASCII only: a path that is not valid Unicode has lone surrogates, which UTF-8 does not know.
+    write_atomically(path, json.dumps(asdict(settings), indent=2).encode("ascii"))
 
 
 def _from_mapping(raw: dict[str, Any]) -> Settings:
     known: dict[str, Any] = {}
-    defaults = asdict(Settings())
-    for item in fields(Settings):
-        kind = type(defaults[item.name])
+    for name, default in asdict(Settings()).items():
+        if name not in raw:
+            continue
         try:
-            if item.name in raw and not isinstance(raw[item.name], bool):
-                known[item.name] = kind(raw[item.name])
-        except (TypeError, ValueError):
-            log.info("setting %s has an unusable value and takes its default", item.name)
+            known[name] = _like(default, raw[name])
+        except ValueError:
+            log.info("setting %s has an unusable value and takes its default", name)
     return Settings(**known)
+
+
+def _like(default: object, value: object) -> object:
+    """Return `value` in the kind of `default`. Raises ValueError where it has another kind."""
+    if isinstance(default, StrEnum):
+        return type(default)(str(value))
+    if isinstance(default, int):
+        return _count(value)
+    if isinstance(value, str):
+        return value
+    raise ValueError(f"{value!r} is no text")
+
+
+def _count(value: object) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 0:
+        raise ValueError(f"{value!r} is no count")
+    return value

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from dataclasses import dataclass
+
+from app.core.messages import ReasoningEffort, Role
+from app.engine.protocol import PromptMessage
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,3 +39,49 @@ class ImageSlot:
 
 
 Segment = Control | Plain | Markup | ImageSlot
+
+
+def render_mistral(messages: Sequence[PromptMessage], effort: ReasoningEffort) -> tuple[Segment, ...]:
+    """Return the prompt of `messages` in Mistral's format v15, up to where the answer begins.
+
+    A system message stands first and becomes the system prompt. The settings block follows it and is always there; an
+    answer starts right behind `[/INST]`, and the model writes `[THINK]` itself. Pictures go before the text.
+    Source: mistral-common, InstructTokenizerV15.
+    """
+    segments: list[Segment] = [Control("<s>")]
+    rest = list(messages)
+    if rest and rest[0].role is Role.SYSTEM:
+        segments += _wrapped("SYSTEM_PROMPT", rest.pop(0).text)
+    segments += _wrapped("MODEL_SETTINGS", json.dumps({"reasoning_effort": effort.value}))
+    n_pictures = 0
+    for message in rest:
+        if message.role is Role.ASSISTANT:
+            segments += _answer(message)
+            continue
+        slots = [ImageSlot(n_pictures + number) for number in range(len(message.pictures))]
+        n_pictures += len(slots)
+        segments += [Control("[INST]"), *slots, *_plain(message.text), Control("[/INST]")]
+    return tuple(segments)
+
+
+def settings_text(segments: Sequence[Segment]) -> str:
+    """Return the settings block as it stands in the prompt, or an empty string where there is none."""
+    begin, end = Control("[MODEL_SETTINGS]"), Control("[/MODEL_SETTINGS]")
+    if begin not in segments:
+        return ""
+    block = segments[segments.index(begin) + 1 : segments.index(end)]
+    inner = "".join(segment.text for segment in block if isinstance(segment, Plain))
+    return f"{begin.name}{inner}{end.name}"
+
+
+def _wrapped(name: str, text: str) -> list[Segment]:
+    return [Control(f"[{name}]"), *_plain(text), Control(f"[/{name}]")]
+
+
+def _answer(message: PromptMessage) -> list[Segment]:
+    thought = _wrapped("THINK", message.reasoning) if message.reasoning else []
+    return [*thought, *_plain(message.text), Control("</s>")]
+
+
+def _plain(text: str) -> list[Segment]:
+    return [Plain(text)] if text else []

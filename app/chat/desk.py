@@ -1,0 +1,82 @@
+"""One request at a time: the queue in front of the engine."""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Callable
+
+from app.engine.protocol import (
+    Died,
+    Engine,
+    EngineEvent,
+    Generated,
+    Loaded,
+    Measured,
+    Request,
+    RequestFailed,
+)
+
+log = logging.getLogger(__name__)
+
+Handler = Callable[[EngineEvent], None]
+
+
+class EngineDesk:
+    """Hand requests to the engine one after another, and every event to whoever asked for it.
+
+    Only the worker thread may call it.
+    """
+
+    def __init__(self, engine: Engine, on_death: Callable[[Died], None]) -> None:
+        self._engine = engine
+        self._on_death = on_death
+        self._waiting: deque[tuple[Request, Handler]] = deque()
+        self._current: tuple[Request, Handler] | None = None
+
+    @property
+    def is_idle(self) -> bool:
+        """Say whether nothing is under way."""
+        return self._current is None
+
+    def submit(self, request: Request, handler: Handler) -> None:
+        """Ask the engine as soon as it is free; `handler` gets the events of this request."""
+        self._waiting.append((request, handler))
+        self._ask_next()
+
+    def cancel(self, request_id: str) -> bool:
+        """Stop a request under way (True: its last event is still to come) or withdraw it from the queue."""
+        if self._current is not None and self._current[0].request_id == request_id:
+            self._engine.cancel()
+            return True
+        self._waiting = deque(item for item in self._waiting if item[0].request_id != request_id)
+        return False
+
+    def receive(self, event: EngineEvent) -> None:
+        """Take an event of the engine."""
+        if isinstance(event, Died):
+            self._end_all(event)
+            return
+        if self._current is None or event.request_id != self._current[0].request_id:
+            log.info("late event of the engine dropped: %s", type(event).__name__)
+            return
+        handler = self._current[1]
+        if isinstance(event, Loaded | Generated | Measured | RequestFailed):
+            self._current = None
+        try:
+            handler(event)
+        finally:
+            self._ask_next()
+
+    def _end_all(self, event: Died) -> None:
+        ended = ([self._current] if self._current else []) + list(self._waiting)
+        self._current = None
+        self._waiting.clear()
+        for _, handler in ended:
+            handler(event)
+        self._on_death(event)
+
+    def _ask_next(self) -> None:
+        if self._current is None and self._waiting:
+            self._current = self._waiting.popleft()
+            self._engine.ask(self._current[0])

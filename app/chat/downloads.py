@@ -1,0 +1,122 @@
+"""Downloads on their way: one at a time, on a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from app.chat.offers import list_offers
+from app.core.errors import AppError, Cancelled
+from app.core.events import (
+    BugFound,
+    DownloadFailed,
+    DownloadFinished,
+    DownloadProgressed,
+    DownloadStopped,
+    Publish,
+    Refused,
+)
+from app.core.settings import Settings
+from app.hardware.machine import read_hardware
+from app.models.catalogue import Entry, load_catalogue, resolve_offer
+from app.models.download import download_files
+from app.models.download_progress import Progress
+
+log = logging.getLogger(__name__)
+
+_MIB = 1 << 20
+OpenModel = Callable[[Path, Path | None], None]
+
+
+class DownloadDesk:
+    """List what can be downloaded, and download it; safe from any thread."""
+
+    def __init__(self, publish: Publish, settings: Callable[[], Settings]) -> None:
+        self._publish = publish
+        self._settings = settings
+        self._looker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="offers")
+        self._lock = threading.Lock()
+        self._cancel: threading.Event | None = None
+        self._thread: threading.Thread | None = None
+
+    def list_offers(self, target: Path) -> None:
+        """Publish OffersListed for downloads into `target`."""
+        self._looker.submit(self._list, target)
+
+    def download(self, offer_id: str, target: Path, open_model: OpenModel) -> None:
+        """Bring an offer into the models folder `target`, then open it."""
+        entry = next((entry for entry in load_catalogue() if entry.id == offer_id), None)
+        if entry is None:
+            raise ValueError(f"no offer is called {offer_id!r}")
+        with self._lock:
+            if self._thread is not None and self._thread.is_alive():
+                self._publish(Refused("Another download is under way. Pause it first."))
+                return
+            self._cancel = threading.Event()
+            job = (entry, target, self._cancel, open_model)
+            self._thread = threading.Thread(target=self._run, args=job, name="download", daemon=True)
+            self._thread.start()
+
+    def stop(self) -> None:
+        """Pause the download under way; what has arrived stays."""
+        with self._lock:
+            if self._cancel is not None:
+                self._cancel.set()
+
+    def close(self) -> None:
+        """Pause the download and wait until its files are closed."""
+        self.stop()
+        self._looker.shutdown(wait=True, cancel_futures=True)
+        if self._thread is not None:
+            self._thread.join(5)
+
+    def _list(self, target: Path) -> None:
+        try:
+            reserve_bytes = self._settings().reserve_mib * _MIB
+            self._publish(list_offers(read_hardware(), reserve_bytes, target))
+        except OSError as error:
+            self._publish(Refused(f"The folder {target} can’t be used: {error.strerror or error}."))
+        except Exception as error:  # the border of the thread: a bug must be seen
+            log.exception("the offers could not be listed")
+            self._report(error)
+
+    def _run(self, entry: Entry, target: Path, cancel: threading.Event, open_model: OpenModel) -> None:
+        try:
+            resolved = resolve_offer(entry)
+            paths = download_files(
+                resolved.files,
+                entry.folder(target),
+                on_progress=lambda progress: self._publish(_progressed(entry, progress)),
+                cancel=cancel,
+            )
+            projector = paths[len(resolved.model)] if resolved.projector is not None else None
+            self._publish(DownloadFinished(entry.id, paths[0], projector))
+            open_model(paths[0], projector)
+        except Cancelled:
+            self._publish(DownloadStopped(entry.id))
+        except AppError as error:
+            log.info("the download of %s ended", entry.id, exc_info=True)
+            self._publish(DownloadFailed(entry.id, str(error)))
+        except Exception as error:  # the border of the thread: a bug must be seen
+            log.exception("the download of %s failed unexpectedly", entry.id)
+            self._publish(DownloadFailed(entry.id, "The download stopped because of a mistake in the program."))
+            self._report(error)
+
+    def _report(self, error: Exception) -> None:
+        self._publish(BugFound(f"{type(error).__name__}: {error}", traceback.format_exc()))
+
+
+def _progressed(entry: Entry, progress: Progress) -> DownloadProgressed:
+    return DownloadProgressed(
+        offer_id=entry.id,
+        file=progress.file,
+        done_bytes=progress.done_bytes,
+        total_bytes=progress.total_bytes,
+        bytes_per_second=progress.bytes_per_second,
+        seconds_left=progress.seconds_left,
+        verifying=progress.verifying,
+    )

@@ -1,0 +1,65 @@
+"""Pictures on their way into a conversation."""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+from app.core.errors import AppError, PictureTooLarge, PictureUnreadable
+from app.core.events import BugFound, PictureAttached, PictureRefused, Publish
+from app.core.messages import Picture
+from app.engine.pictures import MAX_FILE_BYTES, inspect_picture, make_thumbnail
+from app.storage.attachments import AttachmentStore
+
+log = logging.getLogger(__name__)
+
+
+class PictureDesk:
+    """Check and store pictures on a thread of its own, since decoding one may take a second."""
+
+    def __init__(self, attachments: AttachmentStore, publish: Publish) -> None:
+        self._attachments = attachments
+        self._publish = publish
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures")
+
+    def attach_file(self, request_id: str, path: Path) -> None:
+        """Store the picture in `path`."""
+        self._thread.submit(self._attach, request_id, path.name, lambda: _read(path))
+
+    def attach_bytes(self, request_id: str, name: str, content: bytes) -> None:
+        """Store a picture that has no file."""
+        self._thread.submit(self._attach, request_id, name, lambda: content)
+
+    def close(self) -> None:
+        """Let the picture at hand end and drop the others."""
+        self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _attach(self, request_id: str, name: str, read: Callable[[], bytes]) -> None:
+        try:
+            content = read()
+            facts = inspect_picture(content)
+            thumbnail = make_thumbnail(content)
+            sha256 = self._attachments.put(content)
+        except AppError as error:
+            self._publish(PictureRefused(request_id, name, str(error)))
+        except Exception as error:
+            log.exception("a picture could not be attached")
+            self._publish(PictureRefused(request_id, name, "This picture can’t be used."))
+            self._publish(BugFound(f"{type(error).__name__}: {error}", traceback.format_exc()))
+        else:
+            picture = Picture(sha256, name, facts.media_type, facts.width, facts.height, facts.tokens)
+            self._publish(PictureAttached(request_id, picture, thumbnail))
+
+
+def _read(path: Path) -> bytes:
+    try:
+        with path.open("rb") as stream:
+            content = stream.read(MAX_FILE_BYTES + 1)
+    except OSError as error:
+        raise PictureUnreadable(f"“{path.name}” can’t be read: {error.strerror or error}.") from error
+    if len(content) > MAX_FILE_BYTES:
+        raise PictureTooLarge(f"“{path.name}” is larger than {MAX_FILE_BYTES >> 20} MiB.")
+    return content

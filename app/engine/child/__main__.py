@@ -1,0 +1,44 @@
+"""Start the engine's process.
+
+Before any native library is loaded, the pipes to the parent are moved to private descriptors and standard
+output is sent to standard error: whatever native code prints can then never reach the protocol. A thread
+reads the pipe from the first moment on, so that the process ends with its parent even while it loads.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from app.engine.child.inbox import Inbox
+from app.engine.child.pipe import Pipe, take_standard_streams
+from app.engine.child.ties import tie_to_parent
+from app.engine.wire import EXIT_WITHOUT_LIBRARY, PROTOCOL_VERSION, Hello
+
+
+def main(_arguments: Sequence[str] = ()) -> int:
+    """Serve the parent until it closes the pipe; return the exit code when llama.cpp can't be loaded."""
+    pipe = take_standard_streams()
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname).1s %(name)s: %(message)s")
+    tie_to_parent()
+    pipe.send(Hello(PROTOCOL_VERSION, os.getpid()))
+    inbox = Inbox(pipe)
+    inbox.start()
+    return _serve(pipe, inbox)
+
+
+def _serve(pipe: Pipe, inbox: Inbox) -> int:
+    try:
+        # This loads the native libraries, which print; the streams must have been taken before.
+        from app.engine.child.serving import serve  # noqa: PLC0415
+    except (ImportError, OSError, RuntimeError):
+        logging.getLogger(__name__).exception("llama.cpp can't be loaded")
+        return EXIT_WITHOUT_LIBRARY
+    serve(pipe, inbox)
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main(sys.argv[1:]))

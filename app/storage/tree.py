@@ -1,0 +1,37 @@
+"""Walks through a conversation's tree of messages; pure, and safe for trees that contradict themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from app.core.messages import Message
+
+NO_LEAF = ""
+
+
+def branch_to(messages: Sequence[Message], leaf_id: str | None) -> tuple[Message, ...]:
+    """Return the messages from the first one to the leaf; where that is unknown, to the newest message.
+
+    `messages` are oldest first. `NO_LEAF` gives the empty branch.
+    """
+    if leaf_id == NO_LEAF:
+        return ()
+    by_id = {message.id: message for message in messages}
+    current = by_id.get(leaf_id or "") or (messages[-1] if messages else None)
+    branch: list[Message] = []
+    while current is not None:
+        branch.append(current)
+        del by_id[current.id]  # a parent that comes up again would never end
+        current = by_id.get(current.parent_id or "")
+    return tuple(reversed(branch))
+
+
+def newest_below(messages: Sequence[Message], start: Message) -> Message:
+    """Return the end of the newest branch that goes through `start`."""
+    newest_child = {message.parent_id: message for message in messages if message.parent_id is not None}
+    current = start
+    visited = {start.id}
+    while (child := newest_child.get(current.id)) is not None and child.id not in visited:
+        visited.add(child.id)
+        current = child
+    return current

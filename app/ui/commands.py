@@ -1,0 +1,224 @@
+"""What the person asks for in the window, handed on to the service."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from app.chat.protocol import ExportKind, Service
+from app.core.messages import ReasoningEffort
+from app.core.settings import Settings
+from app.ui.appearance import Appearance
+from app.ui.composer import Outgoing
+from app.ui.drafts import NEW_CHAT
+from app.ui.drops import Given, PictureEncoder
+from app.ui.file_dialogs import MODELS, PICTURES, ask_file, ask_files, ask_folder, ask_target
+from app.ui.session import Session
+from app.ui.window import MainWindow
+
+
+class Commands:
+    """Carry out requests: change what is shown at once, and ask the service for the rest."""
+
+    def __init__(self, window: MainWindow, appearance: Appearance, session: Session, service: Service) -> None:
+        self._window = window
+        self._appearance = appearance
+        self._session = session
+        self._service = service
+        self._encoder = PictureEncoder()
+        self._encoder.encoded.connect(
+            lambda request_id, content: service.attach_bytes(request_id, "Pasted picture.png", content)
+        )
+
+    # --- chats ---
+
+    def new_chat(self) -> None:
+        """Show an empty chat."""
+        self._turn_to(None)
+        self._session.is_open = True
+        self._window.chat.show_transcript(shown=False)
+        self.measure()
+
+    def open_chat(self, conversation_id: str) -> None:
+        """Show a chat; its messages arrive as an event."""
+        if conversation_id != self._session.shown_id:
+            self._turn_to(conversation_id)
+            self._session.is_open = False
+            self._window.chat.show_transcript(shown=True)
+            self._service.open_conversation(conversation_id)
+        self._window.frame.close_floating()
+        self._window.show_page("chat")
+
+    def rename_shown(self) -> None:
+        """Edit the title of the chat that is shown."""
+        if self._session.shown_id is not None:
+            self._window.frame.reveal()
+            self._window.sidebar.chats.rename(self._session.shown_id)
+
+    def delete(self, conversation_id: str | None) -> None:
+        """Delete a chat; the event that follows offers to undo it."""
+        if conversation_id is not None:
+            self._service.delete_conversation(conversation_id)
+
+    def restore(self, conversation_id: str, *, shown: bool) -> None:
+        """Undo a deletion, and show the chat again if it was shown."""
+        self._service.restore_conversation(conversation_id)
+        if shown:
+            self.open_chat(conversation_id)
+
+    def export(self, conversation_id: str | None, kind: ExportKind) -> None:
+        """Ask for a file and write the chat into it."""
+        if conversation_id is None:
+            return
+        suffix = "md" if kind is ExportKind.MARKDOWN else "json"
+        ask_target(
+            self._window,
+            "Export this chat",
+            self._session.title_of(conversation_id),
+            suffix,
+            lambda path: self._service.export_conversation(conversation_id, path, kind),
+        )
+
+    def _turn_to(self, conversation_id: str | None) -> None:
+        session, window = self._session, self._window
+        session.shown_id = conversation_id
+        session.awaits_id = False
+        window.chat.transcript.clear()
+        window.chat.composer.keep_unsent()
+        window.chat.composer.show_draft(conversation_id or NEW_CHAT)
+        window.sidebar.chats.mark(conversation_id)
+        window.show_chat_title(session.title_of(conversation_id))
+        window.notices.clear("refused")
+        window.all_actions.allow_chat_actions(allowed=conversation_id is not None)
+        window.frame.close_floating()
+        window.show_page("chat")
+        self.remember(last_conversation=conversation_id or "")
+
+    # --- turns ---
+
+    def send(self, outgoing: Outgoing) -> None:
+        """Ask the model."""
+        session = self._session
+        session.awaits_id = session.shown_id is None
+        self._window.notices.clear("refused")
+        self._service.send(session.shown_id, outgoing.text, outgoing.pictures, outgoing.effort)
+
+    def measure(self) -> None:
+        """Ask how full the context is with what is written."""
+        session, composer = self._session, self._window.chat.composer
+        if session.is_model_ready and session.running is None and not composer.draft.is_reading:
+            draft = composer.draft
+            self._service.measure(session.shown_id, draft.text.strip(), draft.pictures, composer.effort)
+
+    def escape(self) -> None:
+        """Undo the nearest thing: the floating sidebar, a search, a page, the turn under way."""
+        window = self._window
+        if window.sidebar.search.hasFocus() and window.sidebar.search.text():
+            window.sidebar.search.clear()
+        elif window.frame.is_narrow and window.frame.shows_sidebar:
+            window.frame.close_floating()
+        elif window.page != "chat":
+            window.show_page("chat")
+        elif self._session.running is not None:
+            self._service.stop()
+
+    # --- pictures and files ---
+
+    def take(self, given: Given) -> None:
+        """Take what was pasted or dropped."""
+        if given.models:
+            self.open_model(given.models[0])
+        if given.is_remote:
+            self._window.toast.say("Solo never loads pictures from the network. Save it first, then drop the file.")
+        if given.files or given.content or given.image is not None:
+            self._window.show_page("chat")
+        self.attach_files(list(given.files))
+        if given.content:
+            name = f"Pasted picture.{given.content_suffix}"
+            self._service.attach_bytes(self._attach(name), name, given.content)
+        elif given.image is not None:
+            self._encoder.encode(self._attach("Pasted picture.png"), given.image)
+
+    def attach_files(self, paths: list[Path]) -> None:
+        """Add pictures to the message."""
+        for path in paths:
+            self._service.attach_file(self._attach(path.name), path)
+
+    def pick_pictures(self) -> None:
+        """Let the person choose pictures."""
+        ask_files(self._window, "Add pictures", PICTURES, self.attach_files)
+
+    def _attach(self, name: str) -> str:
+        request_id = uuid.uuid4().hex
+        self._window.chat.composer.attach(request_id, name)
+        return request_id
+
+    # --- models ---
+
+    def open_model(self, path: Path, projector: Path | None = None, *, anyway: bool = False) -> None:
+        """Load a model."""
+        self._window.notices.clear("model")
+        self._service.open_model(path, projector, anyway=anyway)
+
+    def pick_model(self) -> None:
+        """Let the person choose a model file."""
+        ask_file(self._window, "Open a model", MODELS, self.open_model)
+
+    def reload_model(self) -> None:
+        """Load the model in use again, with the settings as they are now."""
+        if self._session.model is not None:
+            self.open_model(self._session.model.path, self._session.model.projector)
+
+    def restart_engine(self) -> None:
+        """Start the engine again after it died, with the same model."""
+        self._window.notices.clear("model")
+        self._service.restart_engine()
+
+    def pick_folder(self) -> None:
+        """Let the person choose where models go."""
+        start = str(self._window.models.target or "")
+        ask_folder(self._window, "Choose a folder for models", start, self.use_folder)
+
+    def use_folder(self, folder: Path) -> None:
+        """Keep models in `folder` from now on."""
+        self.remember(models_folder=str(folder))
+        self._window.settings.show_settings(self._session.settings)
+        self._service.list_offers(folder)
+
+    def download(self, offer_id: str) -> None:
+        """Download an offer into the folder that is shown."""
+        if self._window.models.target is not None:
+            self._service.download(offer_id, self._window.models.target)
+
+    def show_page(self, name: str) -> None:
+        """Show a page, freshly measured where it shows measurements."""
+        self._window.show_page(name)
+        self._window.frame.close_floating()
+        if name in ("models", "hardware"):
+            self._service.list_offers(self._window.models.target)
+
+    # --- settings ---
+
+    def set_effort(self, effort: ReasoningEffort) -> None:
+        """Remember how hard the model shall think, and measure again."""
+        self.remember(effort=effort)
+        self.measure()
+
+    def take_settings(self, chosen: Settings) -> None:
+        """Use what the settings page says."""
+        self.remember(
+            theme=chosen.theme,
+            system_prompt=chosen.system_prompt,
+            context_tokens=chosen.context_tokens,
+            reserve_mib=chosen.reserve_mib,
+        )
+        self._appearance.set_theme(chosen.theme)
+
+    def remember(self, **changes: Any) -> None:
+        """Change settings and have them saved."""
+        settings = replace(self._session.settings, **changes)
+        if settings != self._session.settings:
+            self._session.settings = settings
+            self._service.change_settings(settings)

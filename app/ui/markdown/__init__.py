@@ -1,0 +1,1 @@
+"""Markdown to pieces a window can show, without Qt: parsing, streaming, formulas, code colours."""

@@ -1,0 +1,141 @@
+"""The one way from the service to the window: every event, through one signal, to one place."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import assert_never
+
+from PySide6.QtCore import QObject, Qt, Signal
+from PySide6.QtGui import QGuiApplication
+
+from app.chat.protocol import Service
+from app.core import events
+from app.core.events import BugFound, DownloadEvent, Event, OffersListed, Refused
+from app.ui.appearance import Appearance
+from app.ui.commands import Commands
+from app.ui.connecting import connect_window
+from app.ui.library_presenter import LibraryPresenter
+from app.ui.model_presenter import ModelPresenter
+from app.ui.session import Session
+from app.ui.turn_presenter import TurnPresenter
+from app.ui.window import MainWindow
+
+
+class Presenter(QObject):
+    """Take events from any thread and show them on the window's."""
+
+    _arrived = Signal(object)
+
+    def __init__(self, window: MainWindow, appearance: Appearance, session: Session) -> None:
+        super().__init__()
+        self._window = window
+        self._appearance = appearance
+        self._session = session
+        self._bugs: set[str] = set()
+        self._service: Service | None = None
+        self._arrived.connect(self._show, Qt.ConnectionType.QueuedConnection)
+
+    def publish(self, event: Event) -> None:
+        """Hand over `event`; from any thread, returns at once."""
+        self._arrived.emit(event)
+
+    def start(self, service: Service) -> None:
+        """Connect the window with `service` and ask for what it shows first."""
+        window, session, settings = self._window, self._session, self._session.settings
+        self._service = service
+        self._commands = commands = Commands(window, self._appearance, session, service)
+        self._turns = TurnPresenter(window, session, commands)
+        self._models = ModelPresenter(window, session, commands)
+        self._library = LibraryPresenter(window, session, commands)
+        connect_window(window, commands, session, service)
+        service.list_conversations()
+        if settings.last_conversation:
+            commands.open_chat(settings.last_conversation)
+        service.list_offers(Path(settings.models_folder) if settings.models_folder else None)
+        if settings.model:
+            projector = Path(settings.projector) if settings.projector else None
+            service.open_model(Path(settings.model), projector)
+        else:
+            window.models.welcome(first=True)
+            window.show_page("models")
+
+    def close(self) -> None:
+        """Save what the window knows and end the service; a second call does nothing."""
+        service, self._service = self._service, None
+        if service is None:
+            return
+        self._window.settings.flush()
+        self._commands.remember(window_geometry=self._window.place())
+        service.close()
+
+    def _show(self, event: Event) -> None:
+        if self._service is None:  # already closing
+            return
+        match event:
+            case (
+                events.TurnStarted()
+                | events.PromptRendered()
+                | events.PrefillProgressed()
+                | events.ReasoningText()
+                | events.ReasoningFinished()
+                | events.AnswerText()
+                | events.TurnFinished()
+                | events.TurnFailed()
+            ):
+                self._turns.show(event)
+            case (
+                events.ModelPlanned()
+                | events.ModelLoadProgressed()
+                | events.ModelLoaded()
+                | events.ModelLoadFailed()
+                | events.ModelLoadStopped()
+                | events.EngineStopped()
+            ):
+                self._models.show(event)
+            case (
+                events.ConversationsListed()
+                | events.ConversationOpened()
+                | events.ConversationDeleted()
+                | events.ConversationExported()
+                | events.ContextMeasured()
+            ):
+                self._library.show(event)
+                self._turns.show_busy()
+            case events.PictureAttached() | events.PictureRefused():
+                self._window.chat.composer.settle(event)
+            case (
+                OffersListed()
+                | events.DownloadProgressed()
+                | events.DownloadFinished()
+                | events.DownloadStopped()
+                | events.DownloadFailed()
+            ):
+                self._show_download(event)
+            case Refused():
+                self._refuse(event)
+            case BugFound():
+                self._confess(event)
+            case _:
+                assert_never(event)
+
+    def _show_download(self, event: DownloadEvent) -> None:
+        self._window.models.show_event(event)
+        if isinstance(event, OffersListed):
+            self._window.hardware.show_hardware(event.hardware)
+            self._window.chat.empty.plan_card.show_ram(event.hardware.ram_total_bytes)
+
+    def _refuse(self, event: Refused) -> None:
+        session = self._session
+        self._window.chat.composer.keep_unsent()
+        session.awaits_id = False
+        if not session.is_open and session.shown_id not in session.summaries:
+            self._commands.new_chat()
+        self._window.notices.say("refused", event.sentence, kind="warning")
+
+    def _confess(self, event: BugFound) -> None:
+        if event.summary in self._bugs:
+            return
+        self._bugs.add(event.summary)
+        self._window.notices.say(
+            "bug", event.summary, ("Copy details", lambda: QGuiApplication.clipboard().setText(event.details))
+        )

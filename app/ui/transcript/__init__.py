@@ -1,0 +1,1 @@
+"""The message column of a chat."""

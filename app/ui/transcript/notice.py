@@ -1,0 +1,52 @@
+"""What happened to an answer, in a sentence where it happened, with the button that helps."""
+
+from __future__ import annotations
+
+from PySide6.QtCore import Qt, Signal
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
+
+from app.ui.icons import draw_pixmap
+from app.ui.transcript.stage import Stage
+
+_ICON = 18
+
+
+class Notice(QFrame):
+    """Show a failure and one button."""
+
+    chosen = Signal()
+
+    def __init__(self, stage: Stage) -> None:
+        super().__init__()
+        self._stage = stage
+        self.setObjectName("notice")
+        self.setProperty("kind", "error")
+        self._icon = QLabel()
+        self._icon.setAlignment(Qt.AlignmentFlag.AlignTop)
+        self._sentence = QLabel()
+        self._sentence.setWordWrap(True)
+        self._sentence.setTextFormat(Qt.TextFormat.PlainText)
+        self._sentence.setTextInteractionFlags(Qt.TextInteractionFlag.TextSelectableByMouse)
+        self.button = QPushButton()
+        self.button.clicked.connect(self.chosen)
+        row = QHBoxLayout(self)
+        row.setContentsMargins(14, 10, 12, 10)
+        row.setSpacing(10)
+        row.addWidget(self._icon)
+        row.addWidget(self._sentence, 1)
+        row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignTop)
+        self.restyle()
+
+    def say(self, sentence: str, button_text: str) -> None:
+        """Show `sentence` with a button."""
+        self._sentence.setText(sentence)
+        self.button.setText(button_text)
+
+    def sentence(self) -> str:
+        """Return what is said."""
+        return self._sentence.text()
+
+    def restyle(self) -> None:
+        """Take over the stage's present look."""
+        color = self._stage.look.colors.error
+        self._icon.setPixmap(draw_pixmap("circle-alert", color, _ICON, self.devicePixelRatioF()))

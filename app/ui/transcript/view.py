@@ -1,0 +1,175 @@
+"""The message column of the window: shows a conversation, follows an answer as it grows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PySide6.QtCore import QTimer, Signal
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QResizeEvent
+from PySide6.QtWidgets import QVBoxLayout, QWidget
+
+from app.core.messages import Message, MessageState, Picture, Role
+from app.ui.theme import Colors
+from app.ui.transcript.answer import AnswerView, failed_answer
+from app.ui.transcript.column import Column, MessageView
+from app.ui.transcript.look import Look
+from app.ui.transcript.question import QuestionView
+from app.ui.transcript.scroller import Scroller
+from app.ui.transcript.selection import Selection
+from app.ui.transcript.stage import Stage
+from app.ui.transcript.thumbnails import ThumbnailLoader
+
+_SHORTEST_FRAME_MS = 16
+_LONGEST_FRAME_MS = 250
+_FRAME_SHARE = 4  # a frame may take a quarter of the time
+
+
+class TranscriptView(QWidget):
+    """Show the messages of one conversation."""
+
+    regenerate_requested = Signal(str)
+    edit_requested = Signal(str, str)
+    restart_requested = Signal()
+
+    def __init__(self, colors: Colors, picture_path: Callable[[Picture], Path]) -> None:
+        super().__init__()
+        self._stage = Stage(Look(colors), Selection(), ThumbnailLoader(), picture_path)
+        self._answer: AnswerView | None = None
+        self._column = Column(self._make_view)
+        self._scroller = Scroller(self._column, self._stage)
+        self._frame_timer = QTimer(self)
+        self._frame_timer.setSingleShot(True)
+        self._frame_timer.timeout.connect(self._show_frame)
+        self._frame_ms = _SHORTEST_FRAME_MS
+        self.destroyed.connect(self._stage.thumbnails.close)
+        layout = QVBoxLayout(self)
+        layout.setContentsMargins(0, 0, 0, 0)
+        layout.addWidget(self._scroller)
+        self.setAccessibleName("Conversation")
+        self.setFocusProxy(self._scroller)
+
+    # --- conversations ---
+
+    def show_conversation(self, messages: Sequence[Message]) -> None:
+        """Show `messages`, oldest first; a growing last answer goes on with `add_answer` and the like."""
+        self._leave_turn()
+        self._column.set_messages(messages)
+        self._scroller.jump_to_end()
+        if messages and messages[-1].state is MessageState.GROWING:
+            self._join_turn(messages[-1])
+
+    def clear(self) -> None:
+        """Show nothing."""
+        self.show_conversation(())
+
+    def set_colors(self, colors: Colors) -> None:
+        """Change the theme."""
+        self._stage.look = Look(colors)
+        for view in self._column.made_views():
+            view.restyle()
+        self._scroller.restyle()
+
+    # --- one turn ---
+
+    def start_turn(self, question: Message, answer: Message) -> None:
+        """Show a question that was just sent and the place where its answer will grow."""
+        self._leave_turn()
+        for message in (question, answer):
+            if self._column.index_of(message.id) < 0:
+                self._column.append(message)
+        self._join_turn(answer)
+        self._scroller.jump_to_end()
+
+    def set_prefill(self, done_tokens: int, total_tokens: int) -> None:
+        """Say how much of the prompt has been read."""
+        if self._answer is not None:
+            self._answer.set_prefill(done_tokens, total_tokens)
+
+    def set_settings(self, text: str) -> None:
+        """Say which settings really stood in the prompt."""
+        if self._answer is not None:
+            self._answer.set_settings(text)
+
+    def add_reasoning(self, text: str) -> None:
+        """Add to the reasoning."""
+        if self._answer is not None:
+            self._answer.add_reasoning(text)
+            self._plan_frame()
+
+    def finish_reasoning(self, seconds: float, tokens: int) -> None:
+        """Say that the reasoning ended and what it took."""
+        if self._answer is not None:
+            self._answer.finish_reasoning(seconds, tokens)
+
+    def add_answer(self, text: str) -> None:
+        """Add to the answer."""
+        if self._answer is not None:
+            self._answer.add_answer(text)
+            self._plan_frame()
+
+    def finish_turn(self, answer: Message) -> None:
+        """Show the answer as it was saved."""
+        stopped = answer.state is MessageState.STOPPED
+        self._end_turn(answer, "The answer was stopped." if stopped else "The answer is complete.")
+
+    def fail_turn(self, answer: Message, sentence: str, *, restarts: bool = False) -> None:
+        """Say in place why an answer ended.
+
+        `restarts` offers to start the engine again (`restart_requested`) instead of answering again.
+        """
+        self._end_turn(failed_answer(answer, sentence), sentence, restarts=restarts)
+
+    # --- inside ---
+
+    def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
+        """Keep the place in the conversation at a new size."""
+        super().resizeEvent(event)
+        self._scroller.settle()
+
+    def _make_view(self, message: Message) -> MessageView:
+        if message.role is Role.USER:
+            question = QuestionView(self._stage, message)
+            question.edit_requested.connect(self.edit_requested)
+            question.folding.connect(self._scroller.hold)
+            return question
+        answer = AnswerView(self._stage, message)
+        answer.regenerate_requested.connect(self.regenerate_requested)
+        answer.restart_requested.connect(self.restart_requested)
+        answer.folding.connect(self._scroller.hold)
+        return answer
+
+    def _join_turn(self, answer: Message) -> None:
+        index = self._column.index_of(answer.id)
+        view = self._column.view_at(index) if index >= 0 else None
+        self._answer = view if isinstance(view, AnswerView) else None
+
+    def _leave_turn(self) -> None:
+        self._frame_timer.stop()
+        self._answer = None
+        self._stage.selection.clear()
+
+    def _end_turn(self, answer: Message, announcement: str, *, restarts: bool = False) -> None:
+        if self._answer is None or self._answer.message.id != answer.id:
+            self._join_turn(answer)
+        if self._answer is None:
+            return
+        self._frame_timer.stop()
+        self._answer.finish(answer, restarts=restarts)
+        self._answer = None
+        self._scroller.settle()
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, announcement))
+
+    def _plan_frame(self) -> None:
+        if not self._frame_timer.isActive():
+            self._frame_timer.start(self._frame_ms)
+
+    def _show_frame(self) -> None:
+        """Show what has arrived; the longer that takes, the longer until the next frame."""
+        if self._answer is None:
+            return
+        started_s = time.perf_counter()
+        self._answer.refresh()
+        taken_ms = (time.perf_counter() - started_s) * 1000
+        self._frame_ms = round(max(_SHORTEST_FRAME_MS, min(_LONGEST_FRAME_MS, taken_ms * _FRAME_SHARE)))

@@ -1,0 +1,1 @@
+"""Set Solo up on a fresh machine, with nothing but Python's standard library."""

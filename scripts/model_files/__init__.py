@@ -1,0 +1,1 @@
+"""Small model files with real metadata, made from seeds, and the header of the big one."""

@@ -1,0 +1,342 @@
+"""A download that is stopped, killed, out of room or not alone loses next to nothing and says so."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from huggingface_hub import close_session
+
+from app.core.errors import Cancelled, DiskFull, DownloadError, DownloadInterrupted
+from app.models.download_part import map_path, part_path, read_record, record_path
+from app.models.download_progress import Progress
+from tests.hub_server.bench import CHUNK, REPOSITORY, Bench, content_of
+from tests.hub_server.faults import Fault, Kind, Where
+from tests.hub_server.server import HubServer
+
+SIZE = 24 * CHUNK + 77
+CONTENT = content_of(SIZE)
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    with HubServer() as server:
+        yield Bench(server, tmp_path / "models", {"sub/model.gguf": CONTENT})
+        close_session()
+
+
+def model(bench: Bench) -> Path:
+    return bench.target / "model.gguf"
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 20) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "nothing happened"
+        time.sleep(0.005)
+
+
+def test_a_download_leaves_the_file_and_what_it_was_verified_against(bench: Bench) -> None:
+    assert bench.download() == (model(bench),)
+    assert model(bench).read_bytes() == CONTENT
+    record = read_record(record_path(model(bench)))
+    assert record is not None
+    assert record.file == bench.listed()[0]
+    assert sorted(p.name for p in bench.target.iterdir() if p.name[0] != ".") == [
+        "model.gguf",
+        "model.gguf.verified.json",
+    ]
+
+
+def test_progress_never_goes_back_and_comes_at_most_five_times_a_second(bench: Bench) -> None:
+    bench.repository.files["second.gguf"] = content_of(SIZE, seed=3)
+    bench.break_with(Fault(Kind.DRIP, at=2 * CHUNK, seconds=0.02, times=-1))
+    began = time.monotonic()
+    bench.download()
+    took_s = time.monotonic() - began
+    done = [progress.done_bytes for progress in bench.seen]
+    assert done == sorted(done)
+    assert done[-1] == bench.seen[-1].total_bytes == 2 * SIZE
+    assert len(bench.seen) <= took_s * 5 + 8  # and once for each new state
+    assert {progress.file for progress in bench.seen} == {"model.gguf", "second.gguf"}
+    assert any(progress.verifying for progress in bench.seen)
+
+
+def test_speed_and_time_left_are_about_right(bench: Bench) -> None:
+    bench.tuning = replace(bench.tuning, stall_s=5, request_bytes=1 << 30)
+    bench.break_with(Fault(Kind.DRIP, at=CHUNK // 2, seconds=0.05, times=-1))
+    bench.download()
+    speeds = [p for p in bench.seen if p.bytes_per_second > 0 and not p.verifying]
+    assert speeds
+    for progress in speeds:
+        assert 0.2 < progress.bytes_per_second / (CHUNK / 2 / 0.05) < 1.5
+        assert progress.seconds_left is not None
+        left_bytes = progress.total_bytes - progress.done_bytes
+        assert progress.seconds_left == pytest.approx(left_bytes / progress.bytes_per_second)
+
+
+def test_what_is_verified_is_not_fetched_again(bench: Bench) -> None:
+    bench.download()
+    before = len(bench.server.requests)
+    bench.download()
+    assert [r.where for r in bench.server.requests[before:]] == [Where.API]
+
+
+def test_the_right_file_from_elsewhere_is_taken_over(bench: Bench) -> None:
+    bench.target.mkdir()
+    model(bench).write_bytes(CONTENT)
+    bench.download()
+    assert bench.server.sent_bytes == 0
+    assert record_path(model(bench)).exists()
+
+
+def test_a_wrong_file_of_that_name_is_replaced(bench: Bench) -> None:
+    bench.target.mkdir()
+    model(bench).write_bytes(bytes(SIZE))
+    bench.download()
+    assert model(bench).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        Fault(Kind.DRIP, at=999, seconds=0.01, times=-1),
+        Fault(Kind.HANG, at=5 * CHUNK + 9, times=-1),
+        Fault(Kind.HANG, Where.RESOLVE, times=-1),
+        Fault(Kind.STATUS, Where.RESOLVE, status=429, retry_after=500, times=-1),
+    ],
+    ids=["drip", "hang", "hang before the first byte", "asked to wait"],
+)
+def test_stopping_takes_less_than_a_second_and_keeps_the_chunks(bench: Bench, fault: Fault) -> None:
+    bench.tuning = replace(bench.tuning, stall_s=30, longest_retry_after_s=500)
+    bench.break_with(fault)
+    failures: list[Cancelled] = []
+
+    def download() -> None:
+        try:
+            bench.download()
+        except Cancelled as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=download)
+    thread.start()
+    if fault.where is Where.RESOLVE:
+        wait_for(lambda: bool(bench.server.asked(Where.RESOLVE)))
+    else:
+        wait_for(lambda: map_path(model(bench)).exists())
+    bench.cancel.set()
+    stopped_at = time.monotonic()
+    thread.join(10)
+    assert time.monotonic() - stopped_at < 1
+    assert "kept" in str(failures[0])
+    bench.cancel.clear()
+    bench.server.script.clear()
+    before = len(bench.server.asked(Where.BYTES))
+    kept = read_record(map_path(model(bench)))
+    bench.download()
+    assert model(bench).read_bytes() == CONTENT
+    resumed = sum(request.sent[0] for request in bench.server.asked(Where.BYTES)[before:])
+    assert resumed == SIZE - (kept.done_bytes if kept is not None else 0)
+
+
+def test_stopping_while_the_file_is_verified(bench: Bench) -> None:
+    class Stopping(list[Progress]):
+        def append(self, progress: Progress) -> None:
+            if progress.verifying:
+                bench.cancel.set()
+
+    bench.seen = Stopping()
+    with pytest.raises(Cancelled):
+        bench.download()
+    bench.cancel.clear()
+    bench.seen = []
+    before = bench.server.sent_bytes
+    bench.download()
+    assert bench.server.sent_bytes == before
+    assert model(bench).read_bytes() == CONTENT
+
+
+CHILD = f"""
+import sys, threading
+from pathlib import Path
+from tests.hub_server.bench import QUICK
+from app.models.download import download_files
+from app.models.hub import Hub
+hub = Hub(sys.argv[1])
+download_files(hub.list_files({REPOSITORY!r}), Path(sys.argv[2]), on_progress=lambda p: None,
+               cancel=threading.Event(), hub=hub, tuning=QUICK)
+"""
+
+
+def start_child(bench: Bench) -> subprocess.Popen[bytes]:
+    command = [sys.executable, "-c", CHILD, bench.server.endpoint, str(bench.target)]
+    return subprocess.Popen(command, cwd=ROOT)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGKILL")
+@pytest.mark.parametrize("chunks", [1, 6, 19])
+def test_a_killed_download_goes_on_and_fetches_at_most_one_chunk_twice(bench: Bench, chunks: int) -> None:
+    bench.break_with(Fault(Kind.DRIP, at=4 << 10, seconds=0.001, times=-1))
+    child = start_child(bench)
+
+    def has(count: int) -> bool:
+        record = read_record(map_path(model(bench)))
+        return record is not None and len(record.chunks) >= count
+
+    wait_for(lambda: has(chunks))
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    before = len(bench.server.asked(Where.BYTES))
+    written = part_path(model(bench)).stat().st_size
+    kept = read_record(map_path(model(bench)))
+    assert kept is not None
+    assert written - kept.done_bytes <= CHUNK
+    bench.server.script.clear()
+    bench.download()
+    assert model(bench).read_bytes() == CONTENT
+    resumed = bench.server.asked(Where.BYTES)[before:]
+    assert resumed[0].start == kept.done_bytes
+    assert sum(request.sent[0] for request in resumed) == SIZE - kept.done_bytes
+
+
+def test_two_programs_at_once_do_not_mix(bench: Bench) -> None:
+    bench.break_with(Fault(Kind.DRIP, at=4 << 10, seconds=0.002, times=-1))
+    child = start_child(bench)
+    wait_for(lambda: map_path(model(bench)).exists())
+    with pytest.raises(DownloadInterrupted, match="already downloading"):
+        bench.download()
+    bench.server.script.clear()
+    child.kill()
+    child.wait()
+    bench.download()
+    assert model(bench).read_bytes() == CONTENT
+
+
+def test_too_little_room_is_told_before_anything_is_fetched(bench: Bench) -> None:
+    bench.tuning = replace(bench.tuning, spare_bytes=1 << 60)
+    with pytest.raises(DiskFull, match=r"0\.0 GB are still to be downloaded.*has room for [\d.]+ GB"):
+        bench.download()
+    assert bench.server.asked(Where.BYTES) == []
+
+
+@pytest.fixture
+def tiny_volume(tmp_path: Path) -> Iterator[Path]:
+    volume = tmp_path / "tiny"
+    volume.mkdir()
+    options = f"size={SIZE // 2}"
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(volume)], capture_output=True, check=False
+    )
+    if mounted.returncode != 0:
+        pytest.skip("a small volume can only be mounted by root")
+    yield volume
+    subprocess.run(["umount", str(volume)], check=True)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="tmpfs is Linux's")
+def test_a_disk_that_fills_up_is_told_and_loses_nothing(bench: Bench, tiny_volume: Path) -> None:
+    bench.target = tiny_volume
+    listed = bench.listed()
+    with pytest.raises(DiskFull, match="still to be downloaded"):
+        bench.download(listed)
+    bench.tuning = replace(bench.tuning, spare_bytes=-SIZE)  # as if the room had been there at the start
+    with pytest.raises(DiskFull, match="What has arrived is kept"):
+        bench.download(listed)
+    kept = read_record(map_path(model(bench)))
+    assert kept is not None
+    assert kept.done_bytes > SIZE // 4
+    subprocess.run(["mount", "-o", f"remount,size={2 * SIZE}", str(tiny_volume)], check=True)
+    before = bench.server.sent_bytes
+    bench.download(listed)
+    assert model(bench).read_bytes() == CONTENT
+    assert bench.server.sent_bytes - before == SIZE - kept.done_bytes
+
+
+class TestDamageOnDisk:
+    @pytest.fixture
+    def half(self, bench: Bench) -> Bench:
+        bench.break_with(Fault(Kind.CUT, at=7 * CHUNK), Fault(Kind.CUT, at=0, times=-1))
+        with pytest.raises(DownloadInterrupted):
+            bench.download()
+        bench.server.script.clear()
+        return bench
+
+    def resume(self, bench: Bench) -> int:
+        before = bench.server.sent_bytes
+        bench.download()
+        assert model(bench).read_bytes() == CONTENT
+        assert bench.seen[-1].done_bytes == SIZE
+        return bench.server.sent_bytes - before
+
+    def test_only_the_damaged_chunk_is_fetched_again(self, half: Bench) -> None:
+        with part_path(model(half)).open("r+b") as stream:
+            stream.seek(3 * CHUNK + 5)
+            stream.write(b"rot")
+        assert self.resume(half) == SIZE - 7 * CHUNK + CHUNK
+        assert any("damaged on the disk" in progress.note for progress in half.seen)
+
+    def test_a_part_that_was_cut_short_loses_only_what_is_gone(self, half: Bench) -> None:
+        os.truncate(part_path(model(half)), 5 * CHUNK + 1)
+        assert self.resume(half) == SIZE - 5 * CHUNK
+
+    def test_without_its_map_a_part_starts_over(self, half: Bench) -> None:
+        map_path(model(half)).unlink()
+        assert self.resume(half) == SIZE
+
+    @pytest.mark.parametrize(
+        "content",
+        [b"", b"\x00" * 500, b"[]", b'{"file": {}}', b'{"file": 3, "chunk_bytes": 0, "chunks": {}}'],
+    )
+    def test_with_a_damaged_map_a_part_starts_over(self, half: Bench, content: bytes) -> None:
+        map_path(model(half)).write_bytes(content)
+        assert self.resume(half) == SIZE
+
+    def test_a_map_that_claims_impossible_chunks_is_not_believed(self, half: Bench) -> None:
+        raw = json.loads(map_path(model(half)).read_bytes())
+        raw["chunks"] |= {"-1": "0" * 64, "9999": "0" * 64, "8": "not a digest"}
+        map_path(model(half)).write_text(json.dumps(raw))
+        assert self.resume(half) == SIZE - 7 * CHUNK
+
+    def test_a_part_from_a_program_with_other_chunks_goes_on(self, half: Bench) -> None:
+        half.tuning = replace(half.tuning, chunk_bytes=3 * CHUNK)
+        assert self.resume(half) == SIZE - 7 * CHUNK
+
+
+def test_a_folder_that_is_a_file_is_told(bench: Bench) -> None:
+    bench.target.write_bytes(b"")
+    with pytest.raises(DownloadError, match="can't be written"):
+        bench.download()
+
+
+@pytest.mark.skipif(os.name == "nt", reason="links need a privilege on Windows")
+def test_a_link_in_place_of_the_part_is_not_followed(bench: Bench, tmp_path: Path) -> None:
+    bench.target.mkdir()
+    victim = tmp_path / "victim"
+    victim.write_bytes(b"precious")
+    part_path(model(bench)).symlink_to(victim)
+    with pytest.raises(DownloadError, match="can't be written"):
+        bench.download()
+    assert victim.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("name", ["../x.gguf", "/x.gguf", "a/../x.gguf", "con.gguf", "a\\x.gguf"])
+def test_names_that_leave_the_folder_are_never_written(bench: Bench, name: str) -> None:
+    with pytest.raises(ValueError, match="safe"):
+        bench.download((replace(bench.listed()[0], name=name),))
+    assert not bench.target.exists()
+
+
+def test_two_files_of_one_name_are_never_mixed(bench: Bench) -> None:
+    file = bench.listed()[0]
+    with pytest.raises(ValueError, match="differ"):
+        bench.download((file, replace(file, name="other/MODEL.gguf")))

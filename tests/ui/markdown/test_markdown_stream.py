@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from itertools import pairwise
+
+import pytest
+from hypothesis import example, given, settings
+from hypothesis import strategies as st
+
+from app.ui.markdown.clean import clean_text
+from app.ui.markdown.flatten import flatten
+from app.ui.markdown.parser import parse
+from app.ui.markdown.pieces import CodePiece, HtmlPiece, Piece
+from app.ui.markdown.stream import MarkdownStream, render
+
+_LINES = [
+    "", "", "", "plain text", "more **bold** and *soft*", "# Heading", "## Another", "---", "===", "***",
+    "- item", "* star", "+ plus", "1. one", "2. two", "7) seven", "  - nested", "    - deeper",
+    "   indented", "    code", "- [ ] open", "- [x] done", "> quote", "> - in quote", ">", "> > deep",
+    "```python", "```", "~~~", "   ```", "def f(): pass", "| a | b |", "|---|--:|", "| 1 | $x$ |", "$$",
+    "x^2 - 1", "\\[", "\\]", "$$ a $$", "\\( b \\) and $c$", "costs $5 and $10", "[foo] and [bar][foo]",
+    "[foo]: http://a.org", "'title'", '[foo]: http://b.org "t"', "![pic](http://c.org/x.png)", "<div>",
+    "</div>", "<!-- note", "-->", "line  ", "back\\", "`code` and ``two``", "`open", "**open",
+    "http://d.org/a_b_c.", "&copy; &#x202e;", "\ttab", "- ", "-", "1.", "\u202eevil", "🙂 smile", "a | b",
+    "-|-",
+]  # fmt: skip
+
+documents = st.lists(st.sampled_from(_LINES), max_size=14).map("\n".join)
+
+
+def whole(text: str) -> list[Piece]:
+    """Parse everything in one go, without the stream: what every way of streaming must end in."""
+    return flatten(parse(clean_text(text), {}))
+
+
+def streamed(text: str, cuts: list[int]) -> list[Piece]:
+    growing = MarkdownStream()
+    pieces: list[Piece] = []
+    bounds = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
+    for start, end in pairwise(bounds):
+        growing.feed(text[start:end])
+        update = growing.update()
+        pieces[update.first :] = update.pieces
+    update = growing.finish()
+    pieces[update.first :] = update.pieces
+    return pieces
+
+
+@settings(max_examples=400, deadline=None)
+@given(documents, st.lists(st.integers(0, 200), max_size=8))
+@example("[foo]: /url\n'title\nmore'\n\n[foo]", [13, 20])
+@example("$$\nx\n- y\n$$\n\ntext", [7, 9])
+@example("a\n\n- b\n\n  c\n- d\n\ne", [5, 8, 11])
+def test_streaming_ends_in_what_one_parse_gives(text: str, cuts: list[int]) -> None:
+    assert streamed(text, cuts) == whole(text)
+
+
+@settings(max_examples=60, deadline=None)
+@given(documents)
+def test_streaming_letter_by_letter_ends_in_what_one_parse_gives(text: str) -> None:
+    assert streamed(text, list(range(len(text)))) == whole(text)
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.text(max_size=300), st.lists(st.integers(0, 300), max_size=5))
+def test_any_text_can_be_streamed(text: str, cuts: list[int]) -> None:
+    assert streamed(text, cuts) == whole(text)
+
+
+def test_settled_blocks_are_not_parsed_again() -> None:
+    growing = MarkdownStream()
+    growing.feed("# One\n\nTwo\n\nThree\n\nFo")
+    first = growing.update()
+    growing.feed("ur")
+    second = growing.update()
+    assert len(first.pieces) == 4
+    assert second.first == 2
+    assert second.pieces == [HtmlPiece("<p>Three</p>"), HtmlPiece("<p>Four</p>")]
+
+
+def test_an_open_fence_stays_the_tail() -> None:
+    growing = MarkdownStream()
+    growing.feed("Look:\n\n```python\nx = 1\n\n# not a heading\n")
+    update = growing.update()
+    assert update.pieces == [HtmlPiece("<p>Look:</p>"), CodePiece("x = 1\n\n# not a heading", "python")]
+
+
+def test_a_link_defined_at_the_end_reaches_back() -> None:
+    text = "See [the book].\n\nMore.\n\n[the book]: https://example.org/b\n"
+    pieces = streamed(text, [20, 30])
+    assert pieces[0] == HtmlPiece('<p>See <a href="https://example.org/b">the book</a>.</p>')
+
+
+@pytest.mark.parametrize("n_items", [255, 256, 257, 1_000])
+def test_a_long_list_is_cut_the_same_way_however_it_arrives(n_items: int) -> None:
+    text = "".join(f"{number}. item\n" for number in range(1, n_items + 1)) + "\nEnd"
+    assert streamed(text, list(range(0, len(text), 997))) == render(text)
+    assert sum(piece.html.count("<li>") for piece in render(text) if isinstance(piece, HtmlPiece)) == n_items
