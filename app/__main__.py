@@ -9,19 +9,19 @@ process has no use for Qt, and the terminal commands none either.
 from __future__ import annotations
 
 import argparse
-import logging
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from app import __version__
-from app.core.errors import AppError
+from app.core.errors import AppError, StorageError
 from app.core.logs import start_logging
 from app.core.paths import Paths
 from app.core.settings import Settings, load_settings
 
-log = logging.getLogger(__name__)
+_INTERRUPTED = 130  # what shells report for a program that Ctrl-C ended
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -32,19 +32,37 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         return run_child(given[1:])
     options = _parser().parse_args(given)
+    try:
+        return _run(options, _open_folders())
+    except AppError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except BrokenPipeError:
+        _forget_stdout()
+        return 1
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+
+
+def _open_folders() -> Paths:
+    """Make the program's folders and start the log. Raises StorageError."""
     paths = _paths()
     try:
         paths.create()
         start_logging(paths.logs)
-        return _run(options, paths)
-    except AppError as error:
-        print(error, file=sys.stderr)
-        return 1
     except OSError as error:
-        print(f"Solo can’t use its folder {error.filename}: {error.strerror}.", file=sys.stderr)
-        return 1
-    except BrokenPipeError:
-        return 1
+        place = error.filename or paths.data
+        raise StorageError(
+            f"Solo can’t use its folder {place}: {error.strerror or error}. Make it writable and start Solo again."
+        ) from error
+    return paths
+
+
+def _forget_stdout() -> None:
+    """Let what is still to be written go nowhere: the reader of the pipe has left."""
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, sys.stdout.fileno())
+    os.close(nowhere)
 
 
 def _run(options: argparse.Namespace, paths: Paths) -> int:
@@ -70,13 +88,12 @@ def _window(options: argparse.Namespace, paths: Paths, settings: Settings) -> in
     def make_service(publish: Publish) -> ChatService:
         service = ChatService(paths, settings, publish, ChildEngine)
         service.start()
-        model = options.model or (Path(settings.model) if settings.model else None)
-        if model is not None:
-            projector = options.projector or (Path(settings.projector) if settings.projector else None)
-            service.open_model(model, projector if options.model is None else options.projector)
         return service
 
-    return run_window(make_service, settings)
+    wished = settings
+    if options.model is not None:
+        wished = replace(settings, model=str(options.model.absolute()), projector=str(options.projector or ""))
+    return run_window(make_service, wished)
 
 
 def _chat(options: argparse.Namespace, settings: Settings) -> int:
@@ -114,20 +131,32 @@ def _paths() -> Paths:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="solo", description="Chat with one local model.")
     parser.add_argument("--version", action="version", version=f"Solo {__version__}")
-    parser.add_argument("--model", type=Path, metavar="FILE", help="open this GGUF file")
-    parser.add_argument("--projector", type=Path, metavar="FILE", help="with this vision projector")
+    parser.add_argument("--model", type=_file, metavar="FILE", help="open this GGUF file")
+    parser.add_argument("--projector", type=_file, metavar="FILE", help="with this vision projector")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
     commands.add_parser("doctor", help="say what is here: versions, devices, memory, folders")
     chat = commands.add_parser("chat", help="ask one question in the terminal")
-    chat.add_argument("--model", type=Path, metavar="FILE", required=True, help="the GGUF file to ask")
-    chat.add_argument("--projector", type=Path, metavar="FILE", help="its vision projector")
-    chat.add_argument("--image", type=Path, metavar="FILE", action="append", default=[], help="show a picture")
+    chat.add_argument("--model", type=_file, metavar="FILE", required=True, help="the GGUF file to ask")
+    chat.add_argument("--projector", type=_file, metavar="FILE", help="its vision projector")
+    chat.add_argument("--image", type=_file, metavar="FILE", action="append", default=[], help="show a picture")
     chat.add_argument("--think", action="store_true", help="let the model reason before it answers")
     chat.add_argument("--json", action="store_true", help="write one event per line")
     chat.add_argument("--max-tokens", type=_positive, metavar="N", help="stop after N tokens")
-    chat.add_argument("--seed", type=int, metavar="N", help="draw the same tokens every time")
+    chat.add_argument("--seed", type=_seed, metavar="N", help="draw the same tokens every time")
     chat.add_argument("message", metavar="MESSAGE", help="what to ask")
     return parser
+
+
+def _file(text: str) -> Path:
+    # Absolute, because it is remembered for a start in another folder.
+    return Path(text).absolute()
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 1 << 32:
+        raise argparse.ArgumentTypeError("a number from 0 to 4294967295 is needed")
+    return number
 
 
 def _positive(text: str) -> int:

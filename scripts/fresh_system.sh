@@ -22,6 +22,7 @@ make_system() {
             cp -aLT --remove-destination "$file" "$system$file"
         fi
     done
+    mkdir -p "$system$HOME"
     mountpoint -q "$system/proc" || mount -t proc proc "$system/proc"
     mountpoint -q "$system/sys" || mount --rbind --make-rslave /sys "$system/sys"
     mountpoint -q "$system/dev" || mount --rbind --make-rslave /dev "$system/dev"
@@ -58,7 +59,7 @@ release_system() {
 # in_system FOLDER COMMAND ...: run it there with a clean environment, without standard input.
 in_system() {
     local system=$1 variable
-    local settings=(HOME=/root LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
+    local settings=("HOME=$HOME" LANG=C.UTF-8 PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin)
     shift
     for variable in DISPLAY http_proxy https_proxy no_proxy HTTP_PROXY HTTPS_PROXY NO_PROXY \
         PIP_CERT PIP_INDEX_URL SSL_CERT_FILE REQUESTS_CA_BUNDLE; do

@@ -9,11 +9,13 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 TOOLS = Path(sys.executable).parent
+# The set-up and the checks themselves; the rest of the scripts needs libraries that are not installed here.
+LINT = ("scripts/lint.py", "scripts/check_sizes.py", "scripts/check_tracked.py")
 CHECKS: dict[str, tuple[str | Path, ...]] = {
     "format": (TOOLS / "ruff", "format", "--check", "."),
     "style": (TOOLS / "ruff", "check", "."),
     "types": (TOOLS / "mypy",),
-    "types of scripts": (TOOLS / "mypy", "--explicit-package-bases", "scripts"),
+    "types of scripts": (TOOLS / "mypy", "--explicit-package-bases", "scripts/bootstrap", *LINT),
     "types of packaging": (TOOLS / "mypy", "packaging"),
     "imports": (TOOLS / "lint-imports",),
     "sizes": (sys.executable, HERE / "check_sizes.py", "."),

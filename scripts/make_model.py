@@ -31,7 +31,7 @@ def _parse() -> argparse.Namespace:
     projector = kinds.add_parser("projector", help="a pixtral projector for it, F16")
     projector.set_defaults(make=lambda folder, wanted: recipes.make_projector(folder, wanted.seed))
     header = kinds.add_parser("header", help="the header of the 119B model in a sparse file")
-    header.set_defaults(make=lambda folder, wanted: recipes.make_header(folder))
+    header.set_defaults(make=lambda folder, _wanted: recipes.make_header(folder))
     chatml = kinds.add_parser("chatml", help="a small qwen2 model with a ChatML template, Q4_K_M")
     chatml.set_defaults(make=lambda folder, wanted: recipes.make_chatml(folder, wanted.seed))
     for parsed in (small, split, projector, chatml):

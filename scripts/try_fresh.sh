@@ -25,5 +25,5 @@ measure "run.sh, second start" env SOLO_QUIT_AFTER_START=1 bash /srv/solo/script
 measure "test.sh" bash /srv/solo/scripts/test.sh
 printf '== disk: environment %s, cache %s, whole system %s\n' \
     "$(du -sh "$system/srv/solo/.venv" | cut -f1)" \
-    "$(du -sh "$system/root/.cache" | cut -f1)" \
+    "$(du -sh "$system$HOME/.cache" | cut -f1)" \
     "$(du -shx "$system" | cut -f1)"

@@ -9,6 +9,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from app.chat.machine import Machine
 from app.chat.offers import list_offers
 from app.core.errors import AppError, Cancelled
 from app.core.events import (
@@ -21,7 +22,6 @@ from app.core.events import (
     Refused,
 )
 from app.core.settings import Settings
-from app.hardware.machine import read_hardware
 from app.models.catalogue import Entry, load_catalogue, resolve_offer
 from app.models.download import download_files
 from app.models.download_progress import Progress
@@ -29,23 +29,27 @@ from app.models.download_progress import Progress
 log = logging.getLogger(__name__)
 
 _MIB = 1 << 20
+_PATIENCE_S = 5.0
 OpenModel = Callable[[Path, Path | None], None]
 
 
 class DownloadDesk:
     """List what can be downloaded, and download it; safe from any thread."""
 
-    def __init__(self, publish: Publish, settings: Callable[[], Settings]) -> None:
+    def __init__(self, publish: Publish, settings: Callable[[], Settings], machine: Machine) -> None:
         self._publish = publish
         self._settings = settings
+        self._machine = machine
         self._looker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="offers")
         self._lock = threading.Lock()
         self._cancel: threading.Event | None = None
         self._thread: threading.Thread | None = None
+        self._closed = False
 
     def list_offers(self, target: Path) -> None:
         """Publish OffersListed for downloads into `target`."""
-        self._looker.submit(self._list, target)
+        if not self._closed:
+            self._looker.submit(self._list, target)
 
     def download(self, offer_id: str, target: Path, open_model: OpenModel) -> None:
         """Bring an offer into the models folder `target`, then open it."""
@@ -53,7 +57,9 @@ class DownloadDesk:
         if entry is None:
             raise ValueError(f"no offer is called {offer_id!r}")
         with self._lock:
-            if self._thread is not None and self._thread.is_alive():
+            if self._closed:
+                return
+            if self._cancel is not None:
                 self._publish(Refused("Another download is under way. Pause it first."))
                 return
             self._cancel = threading.Event()
@@ -68,43 +74,60 @@ class DownloadDesk:
                 self._cancel.set()
 
     def close(self) -> None:
-        """Pause the download and wait until its files are closed."""
+        """Pause the download and wait until its files are closed; what is asked later is ignored."""
+        with self._lock:
+            self._closed = True
         self.stop()
-        self._looker.shutdown(wait=True, cancel_futures=True)
+        self._looker.shutdown(wait=False, cancel_futures=True)
         if self._thread is not None:
-            self._thread.join(5)
+            self._thread.join(_PATIENCE_S)
 
     def _list(self, target: Path) -> None:
         try:
             reserve_bytes = self._settings().reserve_mib * _MIB
-            self._publish(list_offers(read_hardware(), reserve_bytes, target))
+            self._publish(list_offers(self._machine.look(), reserve_bytes, target))
         except OSError as error:
             self._publish(Refused(f"The folder {target} can’t be used: {error.strerror or error}."))
+        except AppError as error:
+            self._publish(Refused(str(error)))
         except Exception as error:  # the border of the thread: a bug must be seen
             log.exception("the offers could not be listed")
             self._report(error)
 
     def _run(self, entry: Entry, target: Path, cancel: threading.Event, open_model: OpenModel) -> None:
+        ending = self._bring(entry, target, cancel)
+        with self._lock:
+            self._cancel = None  # first of all: whoever hears of the end may start the next one
+        self._publish(ending)
+        if isinstance(ending, DownloadFinished):
+            open_model(ending.model, ending.projector)
+
+    def _bring(
+        self, entry: Entry, target: Path, cancel: threading.Event
+    ) -> DownloadFinished | DownloadStopped | DownloadFailed:
         try:
-            resolved = resolve_offer(entry)
-            paths = download_files(
-                resolved.files,
-                entry.folder(target),
-                on_progress=lambda progress: self._publish(_progressed(entry, progress)),
-                cancel=cancel,
-            )
-            projector = paths[len(resolved.model)] if resolved.projector is not None else None
-            self._publish(DownloadFinished(entry.id, paths[0], projector))
-            open_model(paths[0], projector)
+            return self._download(entry, target, cancel)
         except Cancelled:
-            self._publish(DownloadStopped(entry.id))
+            return DownloadStopped(entry.id)
         except AppError as error:
             log.info("the download of %s ended", entry.id, exc_info=True)
-            self._publish(DownloadFailed(entry.id, str(error)))
+            return DownloadFailed(entry.id, str(error))
         except Exception as error:  # the border of the thread: a bug must be seen
             log.exception("the download of %s failed unexpectedly", entry.id)
-            self._publish(DownloadFailed(entry.id, "The download stopped because of a mistake in the program."))
             self._report(error)
+            return DownloadFailed(entry.id, "The download stopped because of a mistake in the program.")
+
+    def _download(self, entry: Entry, target: Path, cancel: threading.Event) -> DownloadFinished:
+        resolved = resolve_offer(entry)
+        paths = download_files(
+            resolved.files,
+            entry.folder(target),
+            on_progress=lambda progress: self._publish(_progressed(entry, progress)),
+            cancel=cancel,
+        )
+        path_of = dict(zip(resolved.files, paths, strict=True))
+        projector = path_of[resolved.projector] if resolved.projector is not None else None
+        return DownloadFinished(entry.id, path_of[resolved.model[0]], projector)
 
     def _report(self, error: Exception) -> None:
         self._publish(BugFound(f"{type(error).__name__}: {error}", traceback.format_exc()))

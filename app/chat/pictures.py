@@ -24,18 +24,24 @@ class PictureDesk:
         self._attachments = attachments
         self._publish = publish
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pictures")
+        self._closed = False
 
     def attach_file(self, request_id: str, path: Path) -> None:
         """Store the picture in `path`."""
-        self._thread.submit(self._attach, request_id, path.name, lambda: _read(path))
+        self._take(request_id, path.name, lambda: read_picture(path))
 
     def attach_bytes(self, request_id: str, name: str, content: bytes) -> None:
         """Store a picture that has no file."""
-        self._thread.submit(self._attach, request_id, name, lambda: content)
+        self._take(request_id, name, lambda: content)
 
     def close(self) -> None:
-        """Let the picture at hand end and drop the others."""
+        """Let the picture at hand end and drop the others; later ones are ignored."""
+        self._closed = True
         self._thread.shutdown(wait=True, cancel_futures=True)
+
+    def _take(self, request_id: str, name: str, read: Callable[[], bytes]) -> None:
+        if not self._closed:
+            self._thread.submit(self._attach, request_id, name, read)
 
     def _attach(self, request_id: str, name: str, read: Callable[[], bytes]) -> None:
         try:
@@ -54,12 +60,17 @@ class PictureDesk:
             self._publish(PictureAttached(request_id, picture, thumbnail))
 
 
-def _read(path: Path) -> bytes:
+def read_picture(path: Path) -> bytes:
+    """Return the bytes of the file at `path`. Raises PictureUnreadable, PictureTooLarge."""
+    if path.exists() and not path.is_file():  # reading from a pipe could take for ever
+        raise PictureUnreadable(f"“{path.name}” is not a file. Choose a picture file.")
     try:
         with path.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise PictureUnreadable(f"“{path.name}” can’t be read: {error.strerror or error}.") from error
+        raise PictureUnreadable(
+            f"“{path.name}” can’t be read: {error.strerror or error}. Choose another picture."
+        ) from error
     if len(content) > MAX_FILE_BYTES:
-        raise PictureTooLarge(f"“{path.name}” is larger than {MAX_FILE_BYTES >> 20} MiB.")
+        raise PictureTooLarge(f"“{path.name}” is larger than {MAX_FILE_BYTES >> 20} MiB. Use a smaller picture.")
     return content

@@ -2,45 +2,26 @@
 
 from __future__ import annotations
 
-import functools
-import logging
+import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.chat.conversations import ConversationDesk
-from app.chat.desk import EngineDesk
 from app.chat.downloads import DownloadDesk
-from app.chat.model_slot import ModelSlot
-from app.chat.opening import prepare_opening
+from app.chat.floor import Floor
+from app.chat.floor_thread import FloorThread
+from app.chat.machine import Machine
+from app.chat.opening import Opening, prepare_opening
 from app.chat.pictures import PictureDesk
 from app.chat.protocol import ExportKind
-from app.chat.turns import Draft, TurnDesk
-from app.chat.worker import Worker
+from app.chat.remembering import SettingsKeeper
+from app.chat.turns import Draft
 from app.core.events import Event, ModelLoaded, Publish, Refused, TurnFailed, TurnFinished, TurnStarted
 from app.core.messages import Picture, ReasoningEffort
 from app.core.paths import Paths
-from app.core.settings import Settings, save_settings
-from app.engine.protocol import Died, Engine, EngineEvent, Listener
+from app.core.settings import Settings
+from app.engine.protocol import Engine, Listener
 from app.storage.attachments import AttachmentStore
-from app.storage.conversations import ConversationStore
 from app.storage.opening import open_store
-
-log = logging.getLogger(__name__)
-
-_CLOSE_TIMEOUT_S = 8.0
-
-
-@dataclass(frozen=True, slots=True)
-class _Desks:
-    """Hold what lives on the worker thread."""
-
-    store: ConversationStore
-    engine: Engine
-    engine_desk: EngineDesk
-    slot: ModelSlot
-    turns: TurnDesk
-    conversations: ConversationDesk
 
 
 class ChatService:
@@ -54,64 +35,64 @@ class ChatService:
         make_engine: Callable[[Listener], Engine],
     ) -> None:
         self._paths = paths
-        self._settings = settings
+        self._settings = SettingsKeeper(paths.settings, settings)
         self._listener = publish
         self._make_engine = make_engine
         self._attachments = AttachmentStore(paths.attachments)
         self._pictures = PictureDesk(self._attachments, self._publish)
-        self._worker = Worker(self._publish, self._tick)
-        self._downloads = DownloadDesk(self._publish, lambda: self._settings)
-        self._desks: _Desks | None = None
+        self._thread = FloorThread(self._open_floor, self._publish)
+        self._machine = Machine()
+        self._downloads = DownloadDesk(self._publish, lambda: self._settings.current, self._machine)
+        self._ended = threading.Event()
 
     def start(self) -> None:
         """Open the conversations and take requests; publishes ConversationsListed."""
-        self._worker.start()
-        self._worker.post(self._begin)
+        self._thread.start()
 
     # --- conversations ---
 
     def list_conversations(self, query: str = "") -> None:
         """Publish ConversationsListed."""
-        self._do(lambda desks: desks.conversations.list(query))
+        self._thread.do(lambda floor: floor.conversations.list(query))
 
     def open_conversation(self, conversation_id: str) -> None:
         """Publish ConversationOpened, with all that has arrived of an answer under way."""
 
-        def job(desks: _Desks) -> None:
-            desks.turns.save_growth()
-            desks.conversations.open(conversation_id)
+        def job(floor: Floor) -> None:
+            floor.turns.save_growth()
+            floor.conversations.open(conversation_id)
 
-        self._do(job)
+        self._thread.do(job)
 
     def rename_conversation(self, conversation_id: str, title: str) -> None:
         """Change a title."""
-        self._do(lambda desks: desks.conversations.rename(conversation_id, title))
+        self._thread.do(lambda floor: floor.conversations.rename(conversation_id, title))
 
     def pin_conversation(self, conversation_id: str, pinned: bool) -> None:
         """Keep a conversation at the top, or no longer."""
-        self._do(lambda desks: desks.conversations.pin(conversation_id, pinned=pinned))
+        self._thread.do(lambda floor: floor.conversations.pin(conversation_id, pinned=pinned))
 
     def delete_conversation(self, conversation_id: str) -> None:
         """Delete, undoable; an answer that is being written in it is stopped."""
 
-        def job(desks: _Desks) -> None:
-            desks.turns.stop_in(conversation_id)
-            desks.conversations.delete(conversation_id)
+        def job(floor: Floor) -> None:
+            floor.turns.stop_in(conversation_id)
+            floor.conversations.delete(conversation_id)
 
-        self._do(job)
+        self._thread.do(job)
 
     def restore_conversation(self, conversation_id: str) -> None:
         """Undo a deletion."""
-        self._do(lambda desks: desks.conversations.restore(conversation_id))
+        self._thread.do(lambda floor: floor.conversations.restore(conversation_id))
 
     def export_conversation(self, conversation_id: str, target: Path, kind: ExportKind) -> None:
         """Write an export, with all that has arrived of an answer under way."""
 
-        def job(desks: _Desks) -> None:
-            desks.turns.save_growth()
-            desks.conversations.export(conversation_id, target, kind)
+        def job(floor: Floor) -> None:
+            floor.turns.save_growth()
+            floor.conversations.export(conversation_id, target, kind)
 
-        self._do(job)
+        self._thread.do(job)
 
     # --- turns ---
 
@@ -119,25 +100,25 @@ class ChatService:
         self, conversation_id: str | None, text: str, pictures: tuple[Picture, ...], effort: ReasoningEffort
     ) -> None:
         """Ask the model."""
-        self._do(lambda desks: desks.turns.send(conversation_id, Draft(text, pictures), effort))
+        self._thread.do(lambda floor: floor.turns.send(conversation_id, Draft(text, pictures), effort))
 
     def regenerate(self, answer_id: str, effort: ReasoningEffort) -> None:
         """Answer the same question once more."""
-        self._do(lambda desks: desks.turns.regenerate(answer_id, effort))
+        self._thread.do(lambda floor: floor.turns.regenerate(answer_id, effort))
 
     def edit(self, question_id: str, text: str, effort: ReasoningEffort) -> None:
         """Ask an earlier question in other words."""
-        self._do(lambda desks: desks.turns.edit(question_id, text, effort))
+        self._thread.do(lambda floor: floor.turns.edit(question_id, text, effort))
 
     def stop(self) -> None:
         """Stop the turn under way."""
-        self._do(lambda desks: desks.turns.stop())
+        self._thread.do(lambda floor: floor.turns.stop())
 
     def measure(
         self, conversation_id: str | None, text: str, pictures: tuple[Picture, ...], effort: ReasoningEffort
     ) -> None:
         """Publish ContextMeasured, unless the engine is busy."""
-        self._do(lambda desks: desks.turns.measure(conversation_id, Draft(text, pictures), effort))
+        self._thread.do(lambda floor: floor.turns.measure(conversation_id, Draft(text, pictures), effort))
 
     # --- pictures ---
 
@@ -158,19 +139,19 @@ class ChatService:
     def open_model(self, path: Path, projector: Path | None = None, *, anyway: bool = False) -> None:
         """Load a GGUF; an answer that is being written is stopped."""
 
-        def job(desks: _Desks) -> None:
-            desks.turns.stop()
-            desks.slot.open(path, projector, anyway=anyway)
+        def job(floor: Floor) -> None:
+            floor.turns.stop()
+            floor.slot.open(path, projector, anyway=anyway)
 
-        self._do(job)
+        self._thread.do(job)
 
     def cancel_load(self) -> None:
         """Stop loading."""
-        self._do(lambda desks: desks.slot.cancel())
+        self._thread.do(lambda floor: floor.slot.cancel())
 
     def restart_engine(self) -> None:
         """Load the same model again after the engine died."""
-        self._do(lambda desks: desks.slot.wake())
+        self._thread.do(lambda floor: floor.slot.wake())
 
     # --- first run ---
 
@@ -190,74 +171,44 @@ class ChatService:
 
     def change_settings(self, settings: Settings) -> None:
         """Remember `settings`; which model was opened last stays the service's own knowledge."""
-
-        def job() -> None:
-            self._remember(replace(settings, model=self._settings.model, projector=self._settings.projector))
-
-        self._worker.post(job)
+        self._thread.do_anyway(lambda: self._settings.change(settings))
 
     def close(self) -> None:
         """Refuse new work, stop the turn, end the engine, save; blocks for a few seconds at most."""
         self._downloads.close()
         self._pictures.close()
-        if not self._worker.close(self._end, _CLOSE_TIMEOUT_S):
-            log.error("the worker did not end in time")
+        self._thread.close()
+        self._ended.set()
 
     # --- on the worker thread ---
 
-    def _begin(self) -> None:
+    def _open_floor(self) -> Floor:
         store, notice = open_store(self._paths.database, self._attachments)
-        engine = self._make_engine(self._hear)
-        desk = EngineDesk(engine, self._lose)
-        slot = ModelSlot(desk, self._publish, lambda path, projector: prepare_opening(path, projector, self._settings))
-        turns = TurnDesk(store, desk, slot, self._publish, self.picture_path, lambda: self._settings.system_prompt)
-        conversations = ConversationDesk(store, self._attachments, self._publish)
-        self._desks = _Desks(store, engine, desk, slot, turns, conversations)
         if notice:
             self._publish(Refused(notice))
-        conversations.list_again()
+        return Floor(
+            store,
+            self._attachments,
+            self._publish,
+            self._make_engine(self._thread.hear),
+            self._prepare,
+            self.picture_path,
+            lambda: self._settings.current.system_prompt,
+        )
 
-    def _end(self) -> None:
-        desks = self._desks
-        if desks is None:
-            return
-        desks.turns.abandon()
-        desks.engine.close()
-        desks.store.close()
+    def _prepare(self, path: Path, projector: Path | None) -> Opening:
+        return prepare_opening(path, projector, self._settings.current, self._machine.look())
 
-    def _tick(self) -> None:
-        if self._desks is not None:
-            self._desks.turns.save_growth()
-
-    def _do(self, job: Callable[[_Desks], None]) -> None:
-        self._worker.post(lambda: job(self._require()))
-
-    def _require(self) -> _Desks:
-        if self._desks is None:
-            raise RuntimeError("the conversations could not be opened")
-        return self._desks
-
-    def _hear(self, event: EngineEvent) -> None:
-        """Take an event on the engine's thread."""
-        self._worker.post(functools.partial(self._handle, event))
-
-    def _lose(self, event: Died) -> None:
-        self._require().slot.lose(event)
-
-    def _handle(self, event: EngineEvent) -> None:
-        self._require().engine_desk.receive(event)
+    # --- on the thread that has something to say ---
 
     def _publish(self, event: Event) -> None:
+        if self._ended.is_set():
+            return
         self._listener(event)
         match event:
             case ModelLoaded():
-                projector = str(event.projector or "")
-                self._remember(replace(self._settings, model=str(event.path), projector=projector))
+                self._settings.remember_model(event)
             case TurnStarted() | TurnFinished() | TurnFailed():
-                self._require().conversations.list_again()
+                self._thread.do(lambda floor: floor.conversations.list_again())
             case _:
                 pass
-
-    def _remember(self, settings: Settings) -> None:
-        self._settings = settings
-        save_settings(self._paths.settings, settings)

@@ -46,6 +46,7 @@ class Turn:
         self._reasoning = ""
         self._unsaved_text = ""
         self._unsaved_reasoning = ""
+        self._is_saving = True
         publish(TurnStarted(answer.id, question, answer))
 
     @property
@@ -58,33 +59,32 @@ class Turn:
         """Return the conversation this turn belongs to."""
         return self._answer.conversation_id
 
-    def receive(self, event: EngineEvent) -> bool:
-        """Take an event of the engine and say whether the turn is over."""
+    def receive(self, event: EngineEvent) -> None:
+        """Take an event of the engine."""
         match event:
             case Generated():
                 self._finish(event.stats)
-                return True
             case RequestFailed() | Died():
                 self.fail(event.error)
-                return True
             case _:
                 self._progress(event)
-                return False
 
     def fail(self, error: AppError) -> None:
         """End the turn by an error; what has arrived is kept."""
-        answer = self._end(MessageState.FAILED, error=str(error))
-        self._publish(TurnFailed(self.id, answer, str(error)))
+        self._end(MessageState.FAILED, error=str(error))
 
     def withdraw(self) -> None:
         """End a turn that the engine has not begun."""
         self._finish(TurnStats(StopReason.CANCELLED))
 
     def save_growth(self) -> None:
-        """Write what has arrived since the last time."""
-        if self._unsaved_text or self._unsaved_reasoning:
-            self._store.grow(self.id, self._unsaved_text, self._unsaved_reasoning)
-            self._unsaved_text = self._unsaved_reasoning = ""
+        """Write what has arrived since the last time. Raises StorageError, DiskFull, but only once."""
+        if not self._is_saving or not (self._unsaved_text or self._unsaved_reasoning):
+            return
+        self._is_saving = False  # until it went well: the end of the turn saves everything anyway
+        self._store.grow(self.id, self._unsaved_text, self._unsaved_reasoning)
+        self._unsaved_text = self._unsaved_reasoning = ""
+        self._is_saving = True
 
     def _progress(self, event: EngineEvent) -> None:
         match event:
@@ -108,11 +108,10 @@ class Turn:
 
     def _finish(self, stats: TurnStats) -> None:
         stopped = stats.stop_reason is StopReason.CANCELLED
-        answer = self._end(MessageState.STOPPED if stopped else MessageState.COMPLETE, stats=stats)
-        self._publish(TurnFinished(self.id, answer))
+        self._end(MessageState.STOPPED if stopped else MessageState.COMPLETE, stats=stats)
 
-    def _end(self, state: MessageState, stats: TurnStats | None = None, error: str = "") -> Message:
-        self._answer = replace(
+    def _end(self, state: MessageState, stats: TurnStats | None = None, error: str = "") -> None:
+        answer = replace(
             self._answer,
             parts=(Text(self._text),) if self._text else (),
             reasoning=self._reasoning,
@@ -120,5 +119,10 @@ class Turn:
             stats=stats,
             error=error,
         )
-        self._store.finish(self._answer)
-        return self._answer
+        try:
+            self._store.finish(answer)
+        except AppError as unsaved:
+            error = f"{error} {unsaved}".strip()
+            answer = replace(answer, state=MessageState.FAILED, error=error)
+        failed = answer.state is MessageState.FAILED
+        self._publish(TurnFailed(self.id, answer, error) if failed else TurnFinished(self.id, answer))

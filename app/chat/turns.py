@@ -11,7 +11,7 @@ from app.chat.desk import EngineDesk
 from app.chat.model_slot import ModelSlot
 from app.chat.prompting import PicturePath, build_prompt
 from app.chat.turn import Turn
-from app.core.errors import ConversationMissing, EngineError, ModelNotLoaded
+from app.core.errors import AppError, ConversationMissing, EngineError, ModelNotLoaded
 from app.core.events import ContextMeasured, ConversationOpened, Publish
 from app.core.messages import Message, MessageState, Part, Picture, ReasoningEffort, Role, Text
 from app.engine.protocol import (
@@ -160,11 +160,11 @@ class TurnDesk:
         turn = self._turn = Turn(question, answer, self._store, self._publish)
         try:
             self._slot.wake()
-        except ModelNotLoaded as error:
+            prompt = build_prompt((*before, question), self._system_prompt(), self._picture_path)
+        except AppError as error:
             self._turn = None
             turn.fail(error)
             return
-        prompt = build_prompt((*before, question), self._system_prompt(), self._picture_path)
         request = GenerateRequest(turn.id, prompt, effort, SAMPLING[effort])
         self._desk.submit(request, lambda event: self._receive(turn, event))
 
@@ -172,9 +172,9 @@ class TurnDesk:
         if isinstance(event, RequestFailed) and isinstance(event.error, ModelNotLoaded):
             # The load this turn waited for failed or was cancelled: its reason says more.
             event = replace(event, error=ModelNotLoaded(self._slot.failure or str(event.error)))
-        if not turn.receive(event):
-            return
-        self._turn = None
+        if isinstance(event, Generated | RequestFailed | Died):
+            self._turn = None
+        turn.receive(event)
         if isinstance(event, Generated):
             used = event.stats.prompt_tokens + event.stats.generated_tokens
             self._publish(ContextMeasured(turn.conversation_id, used, self._slot.context_tokens))

@@ -5,15 +5,21 @@ from __future__ import annotations
 import hashlib
 import json
 import queue
+import signal
 import sys
 import uuid
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
+from io import TextIOWrapper
 from pathlib import Path
+from types import FrameType
 from typing import TextIO
 
+from app.chat.machine import Machine
 from app.chat.opening import prepare_opening
-from app.core.errors import NotEnoughMemory, PictureUnreadable
+from app.chat.pictures import read_picture
+from app.core.errors import NotEnoughMemory
 from app.core.messages import ReasoningEffort, Role, TurnStats
 from app.core.settings import Settings
 from app.engine.pictures import inspect_picture
@@ -35,6 +41,15 @@ from app.engine.protocol import (
     RequestFailed,
 )
 
+_GLANCE_S = 0.25  # Windows notices Ctrl-C only between two waits
+
+
+class _Interrupt:
+    """Stand for Ctrl-C among the engine's events."""
+
+
+_Happening = EngineEvent | _Interrupt
+
 
 @dataclass(frozen=True, slots=True)
 class Question:
@@ -55,21 +70,22 @@ def answer(
     make_engine: Callable[[Listener], Engine],
     settings: Settings,
 ) -> None:
-    """Load the model, ask, and hand every piece to `write`. Raises AppError."""
+    """Load the model, ask, and hand every piece to `write`; Ctrl-C stops the answer. Raises AppError."""
     pictures = tuple(_picture(path) for path in question.images)
-    opening = prepare_opening(question.model, question.projector, settings)
+    opening = prepare_opening(question.model, question.projector, settings, Machine().look())
     if not opening.plan.fits:
         raise NotEnoughMemory(" ".join(opening.plan.reasons))
-    events: queue.SimpleQueue[EngineEvent] = queue.SimpleQueue()
-    engine = make_engine(events.put)
+    happenings: queue.SimpleQueue[_Happening] = queue.SimpleQueue()
+    engine = make_engine(happenings.put)
     projector = opening.projector.path if opening.projector else None
     try:
-        load = LoadRequest(uuid.uuid4().hex, opening.model.path, projector, opening.plan)
-        _run(engine, load, events, lambda _event: None)
-        sampling = replace(SAMPLING[question.effort], seed=question.seed)
-        message = PromptMessage(Role.USER, question.text, pictures)
-        request = GenerateRequest(uuid.uuid4().hex, (message,), question.effort, sampling, question.max_tokens)
-        _run(engine, request, events, write)
+        with _interrupts_to(happenings):
+            load = LoadRequest(uuid.uuid4().hex, opening.model.path, projector, opening.plan)
+            _run(engine, load, happenings, lambda _event: None)
+            sampling = replace(SAMPLING[question.effort], seed=question.seed)
+            message = PromptMessage(Role.USER, question.text, pictures)
+            request = GenerateRequest(uuid.uuid4().hex, (message,), question.effort, sampling, question.max_tokens)
+            _run(engine, request, happenings, write)
     finally:
         engine.close()
 
@@ -77,34 +93,46 @@ def answer(
 def _run(
     engine: Engine,
     request: Request,
-    events: queue.SimpleQueue[EngineEvent],
+    happenings: queue.SimpleQueue[_Happening],
     write: Callable[[EngineEvent], None],
 ) -> None:
+    """Ask and write what comes, until the last event. Raises AppError."""
     engine.ask(request)
-    for event in _until_end(engine, events):
-        write(event)
-
-
-def _until_end(engine: Engine, events: queue.SimpleQueue[EngineEvent]) -> Iterator[EngineEvent]:
-    """Yield the events of a request; Ctrl-C stops it, and its last events still come."""
     while True:
-        try:
-            event = events.get()
-        except KeyboardInterrupt:
+        event = _next(happenings)
+        if isinstance(event, _Interrupt):
             engine.cancel()
             continue
         if isinstance(event, RequestFailed | Died):
             raise event.error
-        yield event
+        write(event)
         if isinstance(event, Loaded | Generated):
             return
 
 
-def _picture(path: Path) -> PictureFile:
+def _next(happenings: queue.SimpleQueue[_Happening]) -> _Happening:
+    while True:
+        with suppress(queue.Empty):
+            return happenings.get(timeout=_GLANCE_S)
+
+
+@contextmanager
+def _interrupts_to(happenings: queue.SimpleQueue[_Happening]) -> Iterator[None]:
+    """Turn the first Ctrl-C into an entry of the queue; the next one ends the program as usual."""
+
+    def note(_number: int, _frame: FrameType | None) -> None:
+        signal.signal(signal.SIGINT, before)
+        happenings.put(_Interrupt())  # the one thing that a signal handler may safely do with a queue
+
+    before = signal.signal(signal.SIGINT, note)
     try:
-        content = path.read_bytes()
-    except OSError as error:
-        raise PictureUnreadable(f"{path} can’t be read: {error.strerror or error}.") from error
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def _picture(path: Path) -> PictureFile:
+    content = read_picture(path)
     inspect_picture(content)
     return PictureFile(path, hashlib.sha256(content).hexdigest())
 
@@ -144,6 +172,9 @@ def _stats(stats: TurnStats) -> dict[str, object]:
 
 def standard_writer(*, as_json: bool) -> Callable[[EngineEvent], None]:
     """Return the writer for the terminal: JSON lines, or the answer with its reasoning on stderr."""
+    if isinstance(sys.stdout, TextIOWrapper):
+        # A terminal that lacks a letter must not cost the answer; JSON is UTF-8 everywhere.
+        sys.stdout.reconfigure(encoding="utf-8" if as_json else None, errors="replace")
     if as_json:
         return lambda event: write_json(event, sys.stdout)
     return lambda event: write_text(event, sys.stdout, sys.stderr)

@@ -1,34 +1,32 @@
-"""Pictures as the model sees them: upright, RGB, on the reference's grid.
-
-Source of the sizes: mistral-common, ImageEncoder. A picture whose longest side is beyond the limit is scaled down, none
-is scaled up; then each side is stretched to the next multiple of 28 pixels (patch 14, 2 x 2 patches per token).
-"""
+"""Pictures as the model gets them: checked, upright, RGB, on the grid of Mistral's reference."""
 
 from __future__ import annotations
 
 import io
-import re
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import cast
 
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from app.core.errors import PictureError, PictureTooLarge, PictureTooSmall, PictureUnreadable
 
 MAX_FILE_BYTES = 64 << 20
 MAX_PIXELS = 100_000_000
+MIN_SIDE = 2  # llama.cpp ends the process below
 LONGEST_SIDE = 1540
-GRID = 28
-_SHORTEST_SIDE = 2  # llama.cpp aborts below
+CELL = 28  # pixels a side that become one token: patches of 14, merged 2 x 2
+
 _FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-_KINDS = "PNG, JPEG, WebP, GIF, BMP, TIFF and AVIF"
+_READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
+_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
 
 
 @dataclass(frozen=True, slots=True)
 class PictureInfo:
-    """Describe a picture: upright size in pixels, and its cost in tokens at the largest size models take."""
+    """Describe a picture: its size in pixels when upright, and what it costs in the context."""
 
     width: int
     height: int
@@ -38,7 +36,7 @@ class PictureInfo:
 
 @dataclass(frozen=True, slots=True)
 class PreparedPicture:
-    """Hold the pixels a model gets: `rgb` is height x width x 3 bytes; both sides are multiples of 28."""
+    """Hold a picture ready for the projector: 3 bytes per pixel, rows from the top."""
 
     width: int
     height: int
@@ -46,109 +44,142 @@ class PreparedPicture:
     tokens: int
 
 
-def image_grid(width: int, height: int, longest_side: int = LONGEST_SIDE) -> tuple[int, int]:
-    """Return how many tokens wide and high a picture of this size (pixels) becomes."""
-    ratio = max(width / longest_side, height / longest_side)
-    if ratio > 1:
-        width, height = round(width / ratio), round(height / ratio)
-    return (max(width, 1) - 1) // GRID + 1, (max(height, 1) - 1) // GRID + 1
-
-
-def image_tokens(width: int, height: int, longest_side: int = LONGEST_SIDE) -> int:
-    """Return what a picture costs in the context: its grid, a break after every row but the last, and an end."""
-    columns, rows = image_grid(width, height, longest_side)
-    return columns * rows + rows
-
-
 def inspect_picture(data: bytes) -> PictureInfo:
-    """Decode a picture to the end and describe it. Raises PictureError."""
+    """Decode a file's bytes once and say what they hold. Raises PictureError."""
     with _opened(data) as image:
         media_type = Image.MIME[image.format or ""]
-        upright = ImageOps.exif_transpose(image)
-        return PictureInfo(upright.width, upright.height, media_type, image_tokens(*upright.size))
+        _load_upright(image)
+        width, height = image.size
+    return PictureInfo(width, height, media_type, image_tokens(width, height))
 
 
-def prepare_picture(data: bytes, longest_side: int = LONGEST_SIDE) -> PreparedPicture:
-    """Return the pixels for the model. Raises PictureError."""
+def prepare_picture(data: bytes) -> PreparedPicture:
+    """Return the picture upright, over white, with sides that are whole numbers of cells. Raises PictureError.
+
+    The first image of an animation counts. Source of the size: mistral-common, ImageEncoder.
+    """
     with _opened(data) as image:
-        upright = _to_rgb(ImageOps.exif_transpose(image))
-        columns, rows = image_grid(*upright.size, longest_side)
-        size = (columns * GRID, rows * GRID)
-        if upright.size != size:
-            upright = upright.resize(size, Image.Resampling.BICUBIC)
-        return PreparedPicture(*size, upright.tobytes(), image_tokens(*size, longest_side))
+        _load_upright(image)
+        upright = _to_rgb(image)
+        columns, rows = image_grid(*upright.size)
+        size = (columns * CELL, rows * CELL)
+        resized = upright if upright.size == size else upright.resize(size, Image.Resampling.BICUBIC)
+        return PreparedPicture(*size, resized.tobytes(), _count_tokens(columns, rows))
 
 
 def make_thumbnail(data: bytes, longest: int = 256) -> bytes:
-    """Return a PNG of at most `longest` pixels a side. Raises PictureError."""
+    """Return a PNG of the picture whose longest side has at most `longest` pixels. Raises PictureError."""
     with _opened(data) as image:
-        upright = _to_rgb(ImageOps.exif_transpose(image))
-        upright.thumbnail((longest, longest), Image.Resampling.LANCZOS)
-        buffer = io.BytesIO()
-        upright.save(buffer, "PNG")
-        return buffer.getvalue()
+        image.draft(image.mode, (2 * longest, 2 * longest))  # lets JPEG decode at a fraction of its size
+        _load_upright(image)
+        small = _to_rgb(image)
+        small.thumbnail((longest, longest))
+        target = io.BytesIO()
+        small.save(target, "PNG")
+    return target.getvalue()
+
+
+def image_grid(width: int, height: int) -> tuple[int, int]:
+    """Return how many columns and rows of tokens a picture of `width` x `height` pixels becomes."""
+    ratio = max(height / LONGEST_SIDE, width / LONGEST_SIDE)
+    if ratio > 1:
+        width, height = max(round(width / ratio), 1), max(round(height / ratio), 1)
+    return (width - 1) // CELL + 1, (height - 1) // CELL + 1
+
+
+def image_tokens(width: int, height: int) -> int:
+    """Return what a picture costs in the context: one token per cell, and one at the end of every row."""
+    return _count_tokens(*image_grid(width, height))
+
+
+def _count_tokens(columns: int, rows: int) -> int:
+    return columns * rows + rows
 
 
 @contextmanager
 def _opened(data: bytes) -> Iterator[Image.Image]:
-    """Open and decode the first frame; whatever Pillow raises on hostile bytes becomes a PictureError."""
+    """Open `data` if its header is harmless; what goes wrong in the block is the picture's fault."""
     _check_bytes(data)
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # decoders warn about odd files; sizes are checked below
+            # Pillow warns of odd metadata and of sizes that are judged here.
+            warnings.simplefilter("ignore")
             with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
                 _check_size(*image.size)
-                image.load()
                 yield image
     except PictureError:
         raise
-    except MemoryError as error:
-        raise PictureTooLarge("This picture is too large for the memory that is free.") from error
-    except Image.DecompressionBombError as error:
-        raise PictureTooLarge(_too_many_pixels()) from error
-    # Pillow's decoders raise whatever they stumble over; hostile bytes reach them first and must end here.
-    except Exception as error:  # noqa: BLE001
-        raise PictureUnreadable(_unreadable(data)) from error
+    except Image.DecompressionBombError as cause:
+        raise _too_many_pixels() from cause
+    except MemoryError as cause:
+        raise PictureTooLarge("There is not enough memory to open this picture. Use a smaller one.") from cause
+    except UnidentifiedImageError as cause:
+        raise PictureUnreadable(_unknown_kind(data)) from cause
+    except Exception as cause:  # Pillow's decoders raise anything when the bytes are damaged
+        raise PictureUnreadable("This picture is damaged or incomplete. Try to save it anew.") from cause
 
 
 def _check_bytes(data: bytes) -> None:
-    if len(data) > MAX_FILE_BYTES:
-        raise PictureTooLarge(f"This picture is larger than {MAX_FILE_BYTES >> 20} MiB. Save it smaller and try again.")
     if not data:
-        raise PictureUnreadable("This picture is an empty file.")
+        raise PictureUnreadable("This file is empty.")
+    if len(data) > MAX_FILE_BYTES:
+        raise PictureTooLarge(f"This picture is larger than {MAX_FILE_BYTES >> 20} MiB. Use a smaller one.")
 
 
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
-        raise PictureTooLarge(_too_many_pixels())
-    if min(width, height) < _SHORTEST_SIDE:
+        raise _too_many_pixels()
+    if min(width, height) < MIN_SIDE:
+        raise PictureTooSmall(f"This picture has only {width} × {height} pixels; the model needs at least 2 × 2.")
+    ratio = max(width, height) / LONGEST_SIDE
+    if ratio > 1 and round(min(width, height) / ratio) < 1:
         raise PictureTooSmall(
-            f"This picture is only {width} x {height} pixels. At least {_SHORTEST_SIDE} x {_SHORTEST_SIDE} are needed."
+            f"This picture of {width} × {height} pixels is too narrow: nothing would be left of its short side. "
+            "Cut out the part that matters."
         )
 
 
+def _too_many_pixels() -> PictureTooLarge:
+    return PictureTooLarge(f"This picture has more than {MAX_PIXELS // 1_000_000} million pixels. Use a smaller one.")
+
+
+def _unknown_kind(data: bytes) -> str:
+    start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
+    if start.startswith((b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in start:
+        return "SVG drawings can’t be read. Export the drawing as PNG and attach that."
+    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
+        return "HEIC pictures can’t be read. Save the picture as JPEG or PNG and attach that."
+    return f"This is not a picture that can be read. Use {_READABLE}."
+
+
+def _load_upright(image: Image.Image) -> None:
+    image.load()
+    ImageOps.exif_transpose(image, in_place=True)
+
+
 def _to_rgb(image: Image.Image) -> Image.Image:
-    """Return the picture in RGB, what is transparent over white."""
+    """Return `image` in RGB; what is transparent becomes white, as in the reference."""
     if image.mode == "RGB":
         return image
-    if image.mode.startswith("I"):  # 16 or 32 bits of grey, which convert() would clip instead of scale
-        image = image.convert("I").point(lambda value: value / 256).convert("L")
-    has_alpha = image.mode in {"RGBA", "LA", "PA", "RGBa", "La"} or "transparency" in image.info
-    if not has_alpha:
+    if image.mode.startswith(("I", "F")):
+        return _to_8_bits(image).convert("RGB")
+    if image.mode in {"L", "1", "CMYK", "YCbCr"} and "transparency" not in image.info:
         return image.convert("RGB")
     layered = image.convert("RGBA")
-    ground = Image.new("RGBA", layered.size, "white")
-    return Image.alpha_composite(ground, layered).convert("RGB")
+    white = Image.new("RGB", layered.size, "white")
+    white.paste(layered, mask=layered)
+    return white
 
 
-def _too_many_pixels() -> str:
-    return f"This picture has more than {MAX_PIXELS // 1_000_000} million pixels. Save it smaller and try again."
+def _to_8_bits(image: Image.Image) -> Image.Image:
+    """Scale deep grey values down; Pillow's own conversion cuts off everything above 255.
 
-
-def _unreadable(data: bytes) -> str:
-    head = data[:1024].lstrip()
-    if re.match(rb"(<\?xml[^>]*>\s*)?(<!--.*?-->\s*)*(<!DOCTYPE svg|<svg)", head, re.DOTALL | re.IGNORECASE):
-        return "SVG drawings can’t be shown to the model. Save it as PNG and try again."
-    if data[4:8] == b"ftyp" and data[8:12] in {b"heic", b"heix", b"hevc", b"mif1", b"msf1", b"heim", b"heis"}:
-        return "HEIC photos can’t be opened. Save it as JPEG and try again."
-    return f"This is not a picture that can be opened, or it is damaged. {_KINDS} work."
+    16-bit values have a known range; of others only the picture itself says what black and white are.
+    """
+    if image.mode.startswith("I;16"):
+        low, high = 0.0, 65535.0
+        image = image.convert("I")
+    else:
+        low, high = cast("tuple[float, float]", image.getextrema())
+    scale = 255 / (high - low) if high > low else 0.0
+    return image.point(lambda value: value * scale - low * scale).convert("L")

@@ -34,7 +34,8 @@ def engine_command() -> list[str]:
     return [sys.executable, "-m", "app.engine.child"]
 
 
-def _environment() -> dict[str, str]:
+def child_environment() -> dict[str, str]:
+    """Return the environment that an engine's process is started in."""
     environment = dict(os.environ)
     # Device order as the driver's other tools have it; the program itself goes by bus id.
     environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
@@ -133,7 +134,7 @@ class EngineProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
-            env=_environment(),
+            env=child_environment(),
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
 

@@ -69,9 +69,7 @@ def lay_out(needs: Needs, cards: Sequence[Card], kinds: frozenset[str], context_
     return _lay_out_part(needs, tuple(cards), kinds, context_tokens)
 
 
-def _lay_out_part(
-    needs: Needs, cards: tuple[Card, ...], kinds: frozenset[str], context_tokens: int
-) -> Layout:
+def _lay_out_part(needs: Needs, cards: tuple[Card, ...], kinds: frozenset[str], context_tokens: int) -> Layout:
     staging_bytes = needs.staging_bytes(kinds)
     while cards:
         bare = _trial(needs, cards, context_tokens, None, staging_bytes)

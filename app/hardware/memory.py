@@ -75,9 +75,7 @@ def _limit(group: Path, limit_name: str, usage_name: str, stat_prefix: str) -> M
         return None
     used = _first_number(_text(group / usage_name))
     counters = dict(line.split(" ", 1) for line in _text(group / "memory.stat").splitlines() if " " in line)
-    cached = sum(
-        _first_number(counters.get(f"{stat_prefix}{kind}_file", "")) for kind in ("active", "inactive")
-    )
+    cached = sum(_first_number(counters.get(f"{stat_prefix}{kind}_file", "")) for kind in ("active", "inactive"))
     return Memory(limit, limit - max(used - cached, 0))
 
 

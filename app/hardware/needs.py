@@ -63,9 +63,7 @@ class Needs:
     @property
     def model_bytes(self) -> int:
         """Return the size of all tensors, each counted once."""
-        return self.embedding_bytes + sum(
-            slot.dense_bytes + sum(slot.experts.values()) for slot in self.slots
-        )
+        return self.embedding_bytes + sum(slot.dense_bytes + sum(slot.experts.values()) for slot in self.slots)
 
     def grain_bytes(self, kinds: frozenset[str]) -> int:
         """Return the size of the smallest tensor of experts, 1 without any."""

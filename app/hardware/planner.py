@@ -54,9 +54,7 @@ class Wishes:
     down_experts_in_vram: bool = False
 
 
-def plan_placement(
-    model: ModelFacts, projector: ProjectorFacts | None, hardware: Hardware, wishes: Wishes
-) -> Plan:
+def plan_placement(model: ModelFacts, projector: ProjectorFacts | None, hardware: Hardware, wishes: Wishes) -> Plan:
     """Return where the model goes on this machine; when it does not fit, `reasons` say what is missing."""
     needs = add_up(model, projector)
     kinds = _allowed_kinds(model, wishes)
@@ -128,9 +126,7 @@ def _choose(
     return shortest
 
 
-def _shorter_that_fits(
-    layout_for: Callable[[int], Layout], context_tokens: int, ram_bytes: int
-) -> int | None:
+def _shorter_that_fits(layout_for: Callable[[int], Layout], context_tokens: int, ram_bytes: int) -> int | None:
     for shorter in CONTEXT_LADDER:
         if shorter < context_tokens and layout_for(shorter).host_bytes <= ram_bytes:
             return shorter

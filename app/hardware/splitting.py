@@ -9,9 +9,7 @@ from itertools import accumulate
 Score = tuple[int, float]  # bytes of experts placed, then the smallest room left on any device
 
 
-def split_layers(
-    fixed: Sequence[int], optional: Sequence[int], rooms: Sequence[int], grain: int
-) -> tuple[int, ...]:
+def split_layers(fixed: Sequence[int], optional: Sequence[int], rooms: Sequence[int], grain: int) -> tuple[int, ...]:
     """Return how many slots each device takes, in order; the slots before the last ones stay on the CPU.
 
     Slot i needs `fixed[i]` bytes on its device and can use `optional[i]` more, in pieces of `grain` bytes.
@@ -67,10 +65,7 @@ def fill(layers: dict[int, dict[str, int]], room: int) -> dict[int, frozenset[st
             placed[layer] = frozenset(kinds)
             room -= size
     rest = [
-        (size, -layer, kind)
-        for layer, kinds in layers.items()
-        if not placed[layer]
-        for kind, size in kinds.items()
+        (size, -layer, kind) for layer, kinds in layers.items() if not placed[layer] for kind, size in kinds.items()
     ]
     for size, layer, kind in sorted(rest, reverse=True):
         if size <= room:

@@ -15,9 +15,7 @@ def card_label(hardware: Hardware, number: int) -> str:
     return f"{name} (GPU {number + 1})" if len(hardware.gpus) > 1 else name
 
 
-def placement_reasons(
-    needs: Needs, layout: Layout, hardware: Hardware, *, down_refused: bool
-) -> tuple[str, ...]:
+def placement_reasons(needs: Needs, layout: Layout, hardware: Hardware, *, down_refused: bool) -> tuple[str, ...]:
     """Say what goes where, and why not more of it."""
     has_experts = any(slot.experts for slot in needs.slots)
     if not layout.shares:
@@ -63,9 +61,7 @@ def memory_reasons(needs: Needs, missing_bytes: int, shorter: int | None) -> tup
     possible = needs.model_bytes - missing_bytes
     if possible < needs.model_bytes // 8:
         return missing, "The model is far too large for this computer; choose a smaller one."
-    return missing, (
-        f"Close other programs, or choose a smaller quantization: about {_gib(possible)} would fit."
-    )
+    return missing, (f"Close other programs, or choose a smaller quantization: about {_gib(possible)} would fit.")
 
 
 def _no_card(hardware: Hardware) -> str:
@@ -78,8 +74,7 @@ def _dense_reasons(needs: Needs, layout: Layout, hardware: Hardware) -> tuple[st
     if layout.complete and len(layout.shares) == 1:
         return (f"The whole model goes to {card_label(hardware, layout.shares[0].card.number)}.",)
     placed = [
-        f"{_layers(needs, share)} with {_gib(share.weights_bytes)} go to "
-        f"{card_label(hardware, share.card.number)}."
+        f"{_layers(needs, share)} with {_gib(share.weights_bytes)} go to {card_label(hardware, share.card.number)}."
         for share in layout.shares
     ]
     return (*placed, *_layers_on_cpu(needs, layout))
@@ -88,9 +83,7 @@ def _dense_reasons(needs: Needs, layout: Layout, hardware: Hardware) -> tuple[st
 def _experts_on(needs: Needs, share: Share, hardware: Hardware) -> str:
     label = card_label(hardware, share.card.number)
     n_layers = len(needs.slots) - 1
-    which = (
-        "" if len(share.slots) > n_layers else f" {share.slots[0] + 1} to {min(share.slots.stop, n_layers)}"
-    )
+    which = "" if len(share.slots) > n_layers else f" {share.slots[0] + 1} to {min(share.slots.stop, n_layers)}"
     experts = f"{_gib(share.experts_bytes)} of experts" if share.experts_bytes else "no experts"
     return f"The attention layers{which} and {experts} go to {label}."
 

@@ -73,9 +73,7 @@ class _Job:
         """Fetch what is missing, file by file."""
         self._meter.total_bytes = sum(file.size for file in files)
         paths = tuple(self._target / file.local_name for file in files)
-        wanted = [
-            (file, path) for file, path in zip(files, paths, strict=True) if not self._is_present(file, path)
-        ]
+        wanted = [(file, path) for file, path in zip(files, paths, strict=True) if not self._is_present(file, path)]
         needed = sum(missing_bytes(file, path) for file, path in wanted)
         check_room(self._target, needed, self._tuning.spare_bytes)
         for file, path in wanted:
@@ -166,15 +164,11 @@ class _Job:
         if damaged:
             self._meter.lost(sum(part.length(chunk) for chunk in damaged))
             part.forget(damaged)
-            self._meter.note = (
-                f"Part of {part.file.local_name} was damaged on the disk and is downloaded again."
-            )
+            self._meter.note = f"Part of {part.file.local_name} was damaged on the disk and is downloaded again."
             self._fetch_missing(part)
             if self._is_right(part):
                 return
-        self._meter.note = (
-            f"{part.file.local_name} arrived damaged; it is compared with the server's once more."
-        )
+        self._meter.note = f"{part.file.local_name} arrived damaged; it is compared with the server's once more."
         if not self._is_repaired(part):
             raise DownloadCorrupted(
                 f"{part.file.local_name} does not have the checksum that the server announces, even after a "

@@ -58,9 +58,7 @@ def _about_disk(error: OSError, target: Path) -> AppError:
             "and it goes on from there."
         )
     if error.errno == errno.EFBIG:
-        return DiskFull(
-            f"The volume of {target} can't hold files of this size. Choose a folder on another volume."
-        )
+        return DiskFull(f"The volume of {target} can't hold files of this size. Choose a folder on another volume.")
     reason = error.strerror or str(error)
     return DownloadError(f"{target} can't be written ({reason}). Check the folder or choose another one.")
 

@@ -24,6 +24,7 @@ log = logging.getLogger(__name__)
 PART_SUFFIX = ".part"
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _READ_BYTES = 1 << 20
+_LARGEST_CHUNK_BYTES = 256 << 20  # a chunk is held in memory
 
 Tick = Callable[[int], None]  # called with each count of bytes read back; may raise to stop
 
@@ -69,7 +70,7 @@ def read_record(path: Path) -> Record | None:
     except (OSError, ValueError, KeyError, TypeError, AttributeError):
         log.info("%s can't be used", path, exc_info=True)
         return None
-    sound = isinstance(file.size, int) and file.size > 0 and chunk_bytes > 0
+    sound = isinstance(file.size, int) and file.size > 0 and 0 < chunk_bytes <= _LARGEST_CHUNK_BYTES
     if not sound or not _SHA256.fullmatch(str(file.sha256)):
         log.info("%s can't be used", path)
         return None

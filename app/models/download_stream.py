@@ -119,7 +119,8 @@ class Connection:
             self._read_answer()
             self._put(_Ended())
         except (httpx2.HTTPError, httpx2.InvalidURL, OSError, RuntimeError, ValueError) as error:
-            log.info("%s: a connection ended early", self._file.name, exc_info=True)
+            unusual = isinstance(error, (RuntimeError, ValueError))
+            log.info("%s: a connection ended early: %r", self._file.name, error, exc_info=unusual)
             self._put(self._as_verdict(error))
         except Exception as error:  # noqa: BLE001 -- thread border: the reading side raises it
             self._put(error)
@@ -161,9 +162,7 @@ def _open(url: str, headers: dict[str, str], endpoint: str, stall_s: float) -> I
     client = get_session()
     for _ in range(_MOST_REDIRECTS):
         check_address(url, endpoint)
-        allowed = {
-            k: v for k, v in headers.items() if k.lower() != "authorization" or same_origin(url, endpoint)
-        }
+        allowed = {k: v for k, v in headers.items() if k.lower() != "authorization" or same_origin(url, endpoint)}
         request = client.build_request("GET", url, headers=allowed, timeout=stall_s)
         response = client.send(request, stream=True, follow_redirects=False)
         try:
@@ -251,9 +250,7 @@ def _gave_up(file: RemoteFile, hub: Hub, trouble: _TryAgain | None) -> AppError:
     )
 
 
-def _pause(
-    failures: int, trouble: _TryAgain | None, tuning: Tuning, cancel: threading.Event
-) -> Iterator[bytes]:
+def _pause(failures: int, trouble: _TryAgain | None, tuning: Tuning, cancel: threading.Event) -> Iterator[bytes]:
     pause_s = min(tuning.longest_pause_s, tuning.first_pause_s * 2 ** max(0, failures - 1))
     asked_s = min(tuning.longest_retry_after_s, trouble.wait_s if trouble is not None else 0.0)
     until = time.monotonic() + max(pause_s, asked_s)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from pathlib import Path
 
 from app.core.errors import AppError
@@ -15,26 +16,31 @@ log = logging.getLogger(__name__)
 __all__ = ["find_projector", "split_parts"]
 
 _MAX_CANDIDATES = 64
+_MIN_NAME_LETTERS = 4
+_KIND_WORDS = re.compile(r"mmproj|model|(?<![a-z0-9])(bf16|f16|f32|i?q[0-9][a-z0-9_]*)(?![a-z0-9])")
 
 
 def find_projector(model: Path) -> Path | None:
     """Return the projector beside `model` that fits it best, or None without one.
 
-    One that shares the model's name is preferred, then F16, then BF16, then the others by name. What can't be
-    read or has another embedding length is passed over. Raises what `read_model` raises.
+    One that shares the model's name is preferred, then F16, then BF16, then the others by name. Passed over is
+    what can't be read, has another embedding length, or is named after another model beside it. Raises what
+    `read_model` raises.
     """
-    candidates = _candidates(model)
+    beside = sorted(model.parent.glob("*.gguf"))
+    candidates = [path for path in beside if _is_candidate(path) and path != model][:_MAX_CANDIDATES]
     if not candidates:
         return None
     facts = read_model(model)
     stem = _comparable(model_stem(facts.path))
-    ranked = sorted(candidates, key=lambda path: (not _shares_name(path, stem), _precision(path), path.name))
+    others = {_comparable(model_stem(path)) for path in beside if not _is_candidate(path)} - {stem}
+    own = [path for path in candidates if _names(path, stem) or not any(_names(path, name) for name in others)]
+    ranked = sorted(own, key=lambda path: (not _names(path, stem), _precision(path), path.name))
     return next((path for path in ranked if _fits(path, facts)), None)
 
 
-def _candidates(model: Path) -> list[Path]:
-    beside = sorted(model.parent.glob("*.gguf"))
-    return [path for path in beside if "mmproj" in path.name.lower() and path != model][:_MAX_CANDIDATES]
+def _is_candidate(path: Path) -> bool:
+    return "mmproj" in path.name.lower()
 
 
 def _fits(path: Path, facts: ModelFacts) -> bool:
@@ -50,13 +56,10 @@ def _comparable(name: str) -> str:
     return "".join(letter for letter in name.lower() if letter.isalnum())
 
 
-def _shares_name(path: Path, model_name: str) -> bool:
-    """Tell whether what is left of a projector's name without its kind begins the model's name."""
-    rest = path.stem.lower()
-    for word in ("mmproj", "model", "bf16", "f16", "f32", "q8_0"):
-        rest = rest.replace(word, "")
-    rest = _comparable(rest)
-    return bool(rest) and rest in model_name
+def _names(path: Path, model_name: str) -> bool:
+    """Tell whether the projector at `path` carries the name of a model, its kind and precision apart."""
+    name = _comparable(_KIND_WORDS.sub("", path.stem.lower()))
+    return len(name) >= _MIN_NAME_LETTERS and name in model_name
 
 
 def _precision(path: Path) -> int:

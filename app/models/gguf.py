@@ -114,8 +114,7 @@ def _tensor_fact(header: Header, tensor: HeaderTensor, n_layers: int) -> TensorF
     role, layer = tensor_role(tensor.name)
     if layer is not None and layer >= n_layers:
         raise ModelFileDamaged(
-            f"The file {header.path.name} is damaged: it holds more layers than it announces. "
-            "Download it again."
+            f"The file {header.path.name} is damaged: it holds more layers than it announces. Download it again."
         )
     return TensorFact(tensor.name, tensor.shape, tensor.type_name, tensor.n_bytes, role, layer)
 

@@ -124,9 +124,7 @@ def _check_magic(path: Path, start: bytes, file_bytes: int) -> None:
     if file_bytes == 0:
         raise ModelFileDamaged(f"The file {path.name} is empty. Download it again.")
     if start[:4] != b"GGUF" or len(start) < 8:
-        raise ModelFileDamaged(
-            f"{path.name} is not a model in GGUF form. Choose a .gguf file, or download it again."
-        )
+        raise ModelFileDamaged(f"{path.name} is not a model in GGUF form. Choose a .gguf file, or download it again.")
     version = int.from_bytes(start[4:8], "little")
     if version & 0xFFFF == 0 and version:
         raise ModelNotSupported(
@@ -134,8 +132,7 @@ def _check_magic(path: Path, start: bytes, file_bytes: int) -> None:
         )
     if version == 1:
         raise ModelNotSupported(
-            f"{path.name} is in the oldest GGUF form, which is no longer supported. "
-            "Get a newer file of the model."
+            f"{path.name} is in the oldest GGUF form, which is no longer supported. Get a newer file of the model."
         )
     if version > GGUF_VERSION:
         raise ModelNotSupported(

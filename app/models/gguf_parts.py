@@ -21,8 +21,7 @@ def split_parts(path: Path) -> tuple[Path, ...]:
     number, count = int(name["number"]), int(name["count"])
     if not 1 <= number <= count:
         raise ModelFileDamaged(
-            f"The name {path.name} can't be right: there is no part {number} of {count}. "
-            "Restore its first name."
+            f"The name {path.name} can't be right: there is no part {number} of {count}. Restore its first name."
         )
     parts = tuple(path.with_name(part_name(name["stem"], index, count)) for index in range(1, count + 1))
     for part in parts:

@@ -196,8 +196,7 @@ def sentence_for(error: Exception, repository: str, endpoint: str) -> AppError:
     host = urlsplit(endpoint).hostname or endpoint
     if isinstance(error, OfflineModeIsEnabled):
         return NoNetwork(
-            "Nothing can be downloaded in offline mode. "
-            "Remove HF_HUB_OFFLINE from the environment and start again."
+            "Nothing can be downloaded in offline mode. Remove HF_HUB_OFFLINE from the environment and start again."
         )
     if isinstance(error, (GatedRepoError, RepositoryNotFoundError, DisabledRepoError, RevisionNotFoundError)):
         return _about_repository(error, repository, host)
@@ -220,9 +219,7 @@ def _about_repository(error: HfHubHTTPError, repository: str, host: str) -> AppE
             "accept it there, run “hf auth login” on this computer and try again."
         )
     if isinstance(error, RevisionNotFoundError):
-        return RepositoryMissing(
-            f"This version of “{repository}” is no longer there. Choose another download."
-        )
+        return RepositoryMissing(f"This version of “{repository}” is no longer there. Choose another download.")
     if isinstance(error, DisabledRepoError):
         return RepositoryMissing(f"“{repository}” was taken offline by {host}. Choose another download.")
     return RepositoryMissing(
@@ -260,7 +257,6 @@ def _about_connection(error: Exception, host: str) -> AppError:
         return NoNetwork("The proxy refused the connection. Check the proxy settings of this computer.")
     if "CERTIFICATE_VERIFY_FAILED" in str(error):
         return NoNetwork(
-            f"The identity of {host} can't be verified. "
-            "Check this computer's date, and whether a proxy is in between."
+            f"The identity of {host} can't be verified. Check this computer's date, and whether a proxy is in between."
         )
     return NoNetwork(f"{host} can't be reached. Check the network connection and try again.")

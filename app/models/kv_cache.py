@@ -39,9 +39,7 @@ def layer_caches(metadata: Metadata, n_layers: int) -> tuple[LayerCache, ...]:
     heads = _heads(metadata)
     caches: list[LayerCache] = []
     for layer, n_heads in enumerate(kv_heads):
-        attends = layer < n_layers - without_cache and (
-            not recurrent[layer] or metadata.arch in _PARALLEL_ARCHS
-        )
+        attends = layer < n_layers - without_cache and (not recurrent[layer] or metadata.arch in _PARALLEL_ARCHS)
         per_token = n_heads * (heads.key + heads.value) * _F16_BYTES + indexer_bytes if attends else 0
         caches.append(LayerCache(per_token, state_bytes if recurrent[layer] else 0))
     return tuple(caches)
@@ -76,14 +74,10 @@ def _recurrent_layers(metadata: Metadata, n_layers: int, kv_heads: tuple[int, ..
     if metadata.has("attention.recurrent_layers"):
         listed = metadata.per_layer("attention.recurrent_layers", n_layers, default=(0,) * n_layers)
         return tuple(bool(is_recurrent) for is_recurrent in listed)
-    interval = metadata.integer(
-        "full_attention_interval", _DEFAULT_INTERVALS.get(metadata.arch, 0), high=_MAX_LENGTH
-    )
+    interval = metadata.integer("full_attention_interval", _DEFAULT_INTERVALS.get(metadata.arch, 0), high=_MAX_LENGTH)
     if interval:
         return tuple((layer + 1) % interval != 0 for layer in range(n_layers))
-    has_state = (
-        metadata.has("ssm.state_size") or metadata.has("shortconv.l_cache") or metadata.has("kda.head_dim")
-    )
+    has_state = metadata.has("ssm.state_size") or metadata.has("shortconv.l_cache") or metadata.has("kda.head_dim")
     return tuple(has_state and not n_heads for n_heads in kv_heads)
 
 
@@ -99,7 +93,4 @@ def _state_bytes(metadata: Metadata) -> int:
     short_convolution = embedding * metadata.integer("shortconv.l_cache", 0, high=_MAX_LENGTH)
     kda = metadata.integer("kda.head_dim", 0, high=_MAX_LENGTH)
     n_heads = metadata.first_integer("attention.head_count", 0, high=_MAX_LENGTH)
-    return (
-        max(scan, rwkv if metadata.has("wkv.head_size") else 0, short_convolution, kda * kda * n_heads)
-        * _F32_BYTES
-    )
+    return max(scan, rwkv if metadata.has("wkv.head_size") else 0, short_convolution, kda * kda * n_heads) * _F32_BYTES

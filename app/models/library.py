@@ -54,9 +54,7 @@ class _StoredFile:
 def list_models(folder: Path) -> tuple[StoredModel, ...]:
     """Return the models in `folder` and the folders in it, by name; projectors are not models."""
     found = dict(map(_group, _gguf_files(folder)))
-    return tuple(
-        sorted((_look_at(first, files) for first, files in found.items()), key=lambda m: m.name.lower())
-    )
+    return tuple(sorted((_look_at(first, files) for first, files in found.items()), key=lambda m: m.name.lower()))
 
 
 def verify_file(path: Path, on_bytes: Callable[[int], None], cancel: threading.Event) -> None:
@@ -83,9 +81,7 @@ def verify_file(path: Path, on_bytes: Callable[[int], None], cancel: threading.E
         reason = error.strerror or str(error)
         raise ModelFileMissing(f"{path.name} can't be read ({reason}). Download it again.") from error
     if digest != record.file.sha256:
-        raise ModelFileDamaged(
-            f"{path.name} is damaged: its checksum is wrong. Delete it and download it again."
-        )
+        raise ModelFileDamaged(f"{path.name} is damaged: its checksum is wrong. Delete it and download it again.")
 
 
 def _gguf_files(folder: Path) -> Iterator[Path]:

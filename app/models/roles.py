@@ -17,9 +17,7 @@ _STEM_ROLES = (
     (re.compile(r"ffn_"), TensorRole.FEED_FORWARD),
 )
 # What llama.cpp looks up by row at the very start; it always stays on the CPU.
-_EMBEDDINGS = re.compile(
-    r"(token_embd|position_embd|token_types|per_layer_token_embd|masked_embd_\w+)(\.\w+)?"
-)
+_EMBEDDINGS = re.compile(r"(token_embd|position_embd|token_types|per_layer_token_embd|masked_embd_\w+)(\.\w+)?")
 _OUTPUTS = re.compile(r"(output|cls|cls\.output|dense_[23])(\.\w+)?")
 
 

@@ -7,10 +7,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from app.core.errors import DatabaseDamaged
+from app.core.files import sync_directory
 from app.storage.attachments import AttachmentStore
 from app.storage.conversations import Clock, ConversationStore, utc_now
 from app.storage.database import Database, check_structure, connect
-from app.storage.faults import file_fault
+from app.storage.faults import file_fault, sqlite_faults
 from app.storage.migrations import migrate
 from app.storage.rescue import rescue
 
@@ -55,21 +56,39 @@ def _open_sound(path: Path, now: Clock) -> ConversationStore:
 
 
 def _open_anew(path: Path, now: Clock) -> tuple[ConversationStore, str]:
-    kept = set_aside(path)
-    connection = connect(path)
+    fresh = path.with_name(f"{path.stem}.new{path.suffix}")
     try:
-        migrate(path, connection)
-        n_rescued = rescue(kept, connection)
+        fresh.unlink(missing_ok=True)
+        # The new file is whole before the old one moves: an end in between must not leave an empty list.
+        n_rescued = _fill_fresh(fresh, path)
+        kept = set_aside(path)
+        fresh.replace(path)
+        sync_directory(path.parent)
+    except OSError as error:
+        raise file_fault(error, "rescue your conversations from a damaged file", path) from error
+    finally:
+        fresh.unlink(missing_ok=True)
+    return _open_sound(path, now), _notice(path, kept, n_rescued)
+
+
+def _fill_fresh(fresh: Path, damaged: Path) -> int:
+    connection = connect(fresh)
+    try:
+        migrate(fresh, connection)
+        with sqlite_faults(fresh):
+            return rescue(damaged, connection)
     finally:
         connection.close()
+
+
+def _notice(path: Path, kept: Path, n_rescued: int) -> str:
     rescued = {0: "None of them could be rescued", 1: "One of them could be rescued"}.get(
         n_rescued, f"{n_rescued} of them could be rescued"
     )
-    notice = (
+    return (
         f"The file with your conversations was damaged. {rescued}. "
         f"The damaged file is kept as {kept}; restore a backup of {path.name} if something is missing."
     )
-    return _open_sound(path, now), notice
 
 
 def set_aside(path: Path) -> Path:

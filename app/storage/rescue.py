@@ -20,8 +20,9 @@ def rescue(damaged: Path, connection: sqlite3.Connection) -> int:
     """Copy every readable row of `damaged` into the new, empty file of `connection`.
 
     Returns how many conversations it has then. `damaged` itself is only read, so that nothing gets worse.
+    Raises OSError and sqlite3.Error when the new file, or a copy of the damaged one, can't be written.
     """
-    with tempfile.TemporaryDirectory(prefix="solo-rescue-") as folder:
+    with tempfile.TemporaryDirectory(prefix=".rescue-", dir=damaged.parent) as folder:
         copy = Path(folder) / "copy.sqlite3"
         for suffix in ("", "-wal"):
             part = damaged.with_name(damaged.name + suffix)

@@ -25,6 +25,7 @@ class Appearance(QObject):
         self._hints = application.styleHints()
         application.setStyle("Fusion")
         application.setFont(_body_font())
+        self._hint_scheme()
         self.colors = self._wanted()
         self._dress()
         self._hints.colorSchemeChanged.connect(self._follow)
@@ -32,7 +33,16 @@ class Appearance(QObject):
     def set_theme(self, theme: Theme) -> None:
         """Use `theme` from now on."""
         self._theme = theme
+        self._hint_scheme()
         self._follow()
+
+    def _hint_scheme(self) -> None:
+        """Let the system draw what it draws itself, like the title bar, in the same scheme."""
+        if self._theme is Theme.SYSTEM:
+            self._hints.unsetColorScheme()
+        else:
+            dark = self._theme is Theme.DARK
+            self._hints.setColorScheme(Qt.ColorScheme.Dark if dark else Qt.ColorScheme.Light)
 
     def _follow(self) -> None:
         wanted = self._wanted()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from PySide6.QtWidgets import QStackedWidget, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QAbstractScrollArea, QStackedWidget, QVBoxLayout, QWidget
 
 from app.ui.appearance import Appearance
 from app.ui.composer import Composer
@@ -10,6 +10,8 @@ from app.ui.empty_state import EmptyState
 from app.ui.page import make_centred
 from app.ui.theme import COLUMN_WIDTH
 from app.ui.transcript.view import TranscriptView
+
+_MARGINS = (24, 4, 24, 16)
 
 
 class ChatPage(QWidget):
@@ -24,12 +26,16 @@ class ChatPage(QWidget):
         self._stack.addWidget(self.empty)
         self._stack.addWidget(transcript)
         appearance.changed.connect(transcript.set_colors)
-        foot = make_centred(self.composer, COLUMN_WIDTH, (16, 4, 16, 16))
+        self._foot = make_centred(self.composer, COLUMN_WIDTH, _MARGINS)
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(0)
         column.addWidget(self._stack, 1)
-        column.addWidget(foot)
+        column.addWidget(self._foot)
+        scroller = transcript.focusProxy()
+        if isinstance(scroller, QAbstractScrollArea):
+            self._bar = scroller.verticalScrollBar()
+            self._bar.rangeChanged.connect(self._align)
         self.empty.question_suggested.connect(lambda text: self._suggest(text, think=False))
         self.empty.puzzle_suggested.connect(lambda text: self._suggest(text, think=True))
 
@@ -41,6 +47,11 @@ class ChatPage(QWidget):
     def show_transcript(self, *, shown: bool) -> None:
         """Show the messages, or the greeting."""
         self._stack.setCurrentWidget(self.transcript if shown else self.empty)
+
+    def _align(self, lowest: int, highest: int) -> None:
+        """Keep the composer below the column of messages, which a scroll bar moves to the left."""
+        bar = self._bar.sizeHint().width() if highest > lowest else 0
+        self._foot.setContentsMargins(0, 0, bar, 0)
 
     def _suggest(self, text: str, *, think: bool) -> None:
         if self.composer.switch.isEnabled():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,8 +12,7 @@ from app.core.settings import Settings
 from app.ui.appearance import Appearance
 from app.ui.composer import Outgoing
 from app.ui.drafts import NEW_CHAT
-from app.ui.drops import Given, PictureEncoder
-from app.ui.file_dialogs import MODELS, PICTURES, ask_file, ask_files, ask_folder, ask_target
+from app.ui.file_dialogs import MODELS, ask_file, ask_folder, ask_target
 from app.ui.session import Session
 from app.ui.window import MainWindow
 
@@ -27,10 +25,6 @@ class Commands:
         self._appearance = appearance
         self._session = session
         self._service = service
-        self._encoder = PictureEncoder()
-        self._encoder.encoded.connect(
-            lambda request_id, content: service.attach_bytes(request_id, "Pasted picture.png", content)
-        )
 
     # --- chats ---
 
@@ -124,37 +118,6 @@ class Commands:
         elif self._session.running is not None:
             self._service.stop()
 
-    # --- pictures and files ---
-
-    def take(self, given: Given) -> None:
-        """Take what was pasted or dropped."""
-        if given.models:
-            self.open_model(given.models[0])
-        if given.is_remote:
-            self._window.toast.say("Solo never loads pictures from the network. Save it first, then drop the file.")
-        if given.files or given.content or given.image is not None:
-            self._window.show_page("chat")
-        self.attach_files(list(given.files))
-        if given.content:
-            name = f"Pasted picture.{given.content_suffix}"
-            self._service.attach_bytes(self._attach(name), name, given.content)
-        elif given.image is not None:
-            self._encoder.encode(self._attach("Pasted picture.png"), given.image)
-
-    def attach_files(self, paths: list[Path]) -> None:
-        """Add pictures to the message."""
-        for path in paths:
-            self._service.attach_file(self._attach(path.name), path)
-
-    def pick_pictures(self) -> None:
-        """Let the person choose pictures."""
-        ask_files(self._window, "Add pictures", PICTURES, self.attach_files)
-
-    def _attach(self, name: str) -> str:
-        request_id = uuid.uuid4().hex
-        self._window.chat.composer.attach(request_id, name)
-        return request_id
-
     # --- models ---
 
     def open_model(self, path: Path, projector: Path | None = None, *, anyway: bool = False) -> None:
@@ -170,6 +133,13 @@ class Commands:
         """Load the model in use again, with the settings as they are now."""
         if self._session.model is not None:
             self.open_model(self._session.model.path, self._session.model.projector)
+
+    def use_projector(self, projector: Path) -> None:
+        """Load the model in use again, now with `projector`."""
+        if self._session.model is None:
+            self._window.toast.say("That file lets a model see pictures. Open a model first, then drop it again.")
+        else:
+            self.open_model(self._session.model.path, projector)
 
     def restart_engine(self) -> None:
         """Start the engine again after it died, with the same model."""

@@ -220,19 +220,19 @@ class Composer(QFrame):
         draft = self.draft
         self.tray.show_attachments(draft.attachments)
         if self._busy_words:
-            self.button.show_icon("square", "Stop (Esc)")
+            self.button.show_icon("stop", "Stop (Esc)")
         else:
             self.button.show_icon("arrow-up", "Send (Enter)")
         self.button.setEnabled(bool(self._busy_words) or (draft.can_be_sent and not self._sending))
-        hint = self._hint(draft, pressed=pressed)
+        hint = _hint_for(draft, self._busy_words, pressed=pressed)
+        if not hint and draft.pictures and not self._sees_pictures:
+            hint = "The model in use can’t see pictures."
         self.hint.setText(hint)
         self.hint.setVisible(bool(hint))
 
-    def _hint(self, draft: Draft, *, pressed: bool) -> str:
-        if pressed and self._busy_words:
-            return f"{self._busy_words} Your message waits here."
-        if pressed and draft.is_reading:
-            return "A picture is still being read."
-        if draft.pictures and not self._sees_pictures:
-            return "The model in use can’t see pictures."
-        return ""
+
+def _hint_for(draft: Draft, busy_words: str, *, pressed: bool) -> str:
+    """Return why `draft` was not sent when Send was pressed, or nothing."""
+    if pressed and busy_words:
+        return f"{busy_words} Your message waits here."
+    return "A picture is still being read." if pressed and draft.is_reading else ""

@@ -6,16 +6,17 @@ from PySide6.QtGui import QAction
 
 from app.chat.protocol import ExportKind, Service
 from app.ui.commands import Commands
+from app.ui.intake import Intake
 from app.ui.session import Session
 from app.ui.shortcuts import ShortcutsDialog
 from app.ui.window import MainWindow
 
 
-def connect_window(window: MainWindow, commands: Commands, session: Session, service: Service) -> None:
+def connect_window(window: MainWindow, commands: Commands, intake: Intake, session: Session, service: Service) -> None:
     """Connect every control of `window` with the request it stands for."""
     _connect_actions(window, commands, session)
     _connect_sidebar(window, commands, service)
-    _connect_chat(window, commands, service)
+    _connect_chat(window, commands, intake, service)
     _connect_pages(window, commands, service)
 
 
@@ -51,19 +52,19 @@ def _connect_sidebar(window: MainWindow, commands: Commands, service: Service) -
     header.close_button.clicked.connect(lambda: window.show_page("chat"))
 
 
-def _connect_chat(window: MainWindow, commands: Commands, service: Service) -> None:
+def _connect_chat(window: MainWindow, commands: Commands, intake: Intake, service: Service) -> None:
     composer, transcript, empty = window.chat.composer, window.chat.transcript, window.chat.empty
-    window.given.connect(commands.take)
-    composer.input.given.connect(commands.take)
+    window.given.connect(intake.take)
+    composer.input.given.connect(intake.take)
     composer.send_wanted.connect(commands.send)
     composer.stop_wanted.connect(service.stop)
-    composer.pick_wanted.connect(commands.pick_pictures)
+    composer.pick_wanted.connect(intake.pick_pictures)
     composer.effort_changed.connect(commands.set_effort)
     composer.draft_changed.connect(commands.measure)
     transcript.regenerate_requested.connect(lambda answer_id: service.regenerate(answer_id, composer.effort))
     transcript.edit_requested.connect(lambda question_id, text: service.edit(question_id, text, composer.effort))
     transcript.restart_requested.connect(commands.restart_engine)
-    empty.picture_suggested.connect(commands.pick_pictures)
+    empty.picture_suggested.connect(intake.pick_pictures)
     empty.models_wanted.connect(lambda: commands.show_page("models"))
     empty.file_wanted.connect(commands.pick_model)
 

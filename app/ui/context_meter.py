@@ -8,9 +8,10 @@ from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.ui.appearance import Appearance
 from app.ui.controls import make_label
-from app.ui.units import in_percent, in_tokens
+from app.ui.units import THIN, in_percent, in_tokens
 
 _NEARLY_FULL = 0.85
+_LEAST_SHARE = 0.005
 
 
 class _Ring(QWidget):
@@ -57,7 +58,8 @@ class ContextMeter(QWidget):
         fraction = used_tokens / context_tokens if context_tokens else 0.0
         self._ring.fraction = fraction
         self._ring.update()
-        self._label.setText(f"context {in_percent(fraction)}")
+        share = f"<{THIN}1{THIN}%" if 0 < fraction < _LEAST_SHARE else in_percent(fraction)
+        self._label.setText(f"context {share}")
         words = f"{used_tokens:,} of {in_tokens(context_tokens)} of the context are used"
         self.setToolTip(words)
         self.setAccessibleName(words)

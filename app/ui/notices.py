@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from PySide6.QtCore import QEvent, QObject, Qt, QTimer
+from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QSizePolicy, QVBoxLayout, QWidget
 
 from app.ui.appearance import Appearance
@@ -19,7 +20,7 @@ class Notice(QFrame):
 
     def __init__(self, appearance: Appearance, dismiss: Callable[[], None]) -> None:
         super().__init__()
-        self.setObjectName("notice")
+        self.setObjectName("banner")
         row = QHBoxLayout(self)
         row.setContentsMargins(12, 8, 8, 8)
         row.setSpacing(8)
@@ -44,6 +45,7 @@ class Notice(QFrame):
         self._label.setText(sentence if len(sentence) <= _LONGEST else sentence[:_LONGEST].rstrip() + "…")
         self._label.setToolTip(sentence if len(sentence) > _LONGEST else "")
         self.setAccessibleName(sentence)
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, sentence))
         set_look(self, kind=kind)
         while (item := self._buttons.takeAt(0)) is not None:
             if (old := item.widget()) is not None:
@@ -116,9 +118,9 @@ class Toast(QFrame):
         self._label = QLabel()
         self._label.setTextFormat(Qt.TextFormat.PlainText)
         row.addWidget(self._label)
-        self._button = make_button("")
-        self._button.clicked.connect(self._act)
-        row.addWidget(self._button)
+        self.button = make_button("Undo")
+        self.button.clicked.connect(self._act)
+        row.addWidget(self.button)
         self._action: Callable[[], None] | None = None
         self._timer = QTimer(self, singleShot=True, interval=TOAST_MS)
         self._timer.timeout.connect(self.hide)
@@ -135,10 +137,11 @@ class Toast(QFrame):
         room = max(120, self._area.width() - 200)
         self._label.setText(self._label.fontMetrics().elidedText(text, Qt.TextElideMode.ElideMiddle, room))
         self.setAccessibleName(text)
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, text))
         self._action = action
-        self._button.setText(button)
-        self._button.setAccessibleName(button)
-        self._button.setVisible(action is not None)
+        self.button.setText(button)
+        self.button.setAccessibleName(button)
+        self.button.setVisible(action is not None)
         self._place()
         self.show()
         self.raise_()

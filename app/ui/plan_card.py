@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from PySide6.QtWidgets import QFrame, QVBoxLayout, QWidget
+from PySide6.QtWidgets import QFrame, QLabel, QVBoxLayout, QWidget
 
 from app.core.facts import Plan
 from app.ui.appearance import Appearance
@@ -33,6 +33,10 @@ class PlanCard(QFrame):
             was_hidden = self.isHidden()
             self.show_plan(*self._shown, ram_bytes)
             self.setHidden(was_hidden)
+
+    def words(self) -> list[str]:
+        """Return everything that is written on the card."""
+        return [label.text() for label in self.findChildren(QLabel)]
 
     def show_plan(self, title: str, plan: Plan, ram_bytes: int) -> None:
         """Show `plan` under `title`; `ram_bytes` is all of the system's RAM, 0 while unknown."""

@@ -9,11 +9,22 @@ from PySide6.QtCore import QObject, Qt, Signal
 from PySide6.QtGui import QGuiApplication
 
 from app.chat.protocol import Service
-from app.core import events
-from app.core.events import BugFound, DownloadEvent, Event, OffersListed, Refused
+from app.core.events import (
+    BugFound,
+    ConversationEvent,
+    DownloadEvent,
+    Event,
+    ModelEvent,
+    OffersListed,
+    PictureAttached,
+    PictureRefused,
+    Refused,
+    TurnEvent,
+)
 from app.ui.appearance import Appearance
 from app.ui.commands import Commands
 from app.ui.connecting import connect_window
+from app.ui.intake import Intake
 from app.ui.library_presenter import LibraryPresenter
 from app.ui.model_presenter import ModelPresenter
 from app.ui.session import Session
@@ -43,11 +54,13 @@ class Presenter(QObject):
         """Connect the window with `service` and ask for what it shows first."""
         window, session, settings = self._window, self._session, self._session.settings
         self._service = service
-        self._commands = commands = Commands(window, self._appearance, session, service)
+        self.commands = commands = Commands(window, self._appearance, session, service)
         self._turns = TurnPresenter(window, session, commands)
         self._models = ModelPresenter(window, session, commands)
         self._library = LibraryPresenter(window, session, commands)
-        connect_window(window, commands, session, service)
+        # Kept: a connection alone does not keep an object alive.
+        self._intake = Intake(window, commands, service)
+        connect_window(window, commands, self._intake, session, service)
         service.list_conversations()
         if settings.last_conversation:
             commands.open_chat(settings.last_conversation)
@@ -65,58 +78,36 @@ class Presenter(QObject):
         if service is None:
             return
         self._window.settings.flush()
-        self._commands.remember(window_geometry=self._window.place())
+        self.commands.remember(window_geometry=self._window.place())
+        self._window.hide()  # the end may take a moment, which nobody should have to look at
         service.close()
 
     def _show(self, event: Event) -> None:
         if self._service is None:  # already closing
             return
         match event:
-            case (
-                events.TurnStarted()
-                | events.PromptRendered()
-                | events.PrefillProgressed()
-                | events.ReasoningText()
-                | events.ReasoningFinished()
-                | events.AnswerText()
-                | events.TurnFinished()
-                | events.TurnFailed()
-            ):
-                self._turns.show(event)
-            case (
-                events.ModelPlanned()
-                | events.ModelLoadProgressed()
-                | events.ModelLoaded()
-                | events.ModelLoadFailed()
-                | events.ModelLoadStopped()
-                | events.EngineStopped()
-            ):
-                self._models.show(event)
-            case (
-                events.ConversationsListed()
-                | events.ConversationOpened()
-                | events.ConversationDeleted()
-                | events.ConversationExported()
-                | events.ContextMeasured()
-            ):
-                self._library.show(event)
-                self._turns.show_busy()
-            case events.PictureAttached() | events.PictureRefused():
-                self._window.chat.composer.settle(event)
-            case (
-                OffersListed()
-                | events.DownloadProgressed()
-                | events.DownloadFinished()
-                | events.DownloadStopped()
-                | events.DownloadFailed()
-            ):
-                self._show_download(event)
             case Refused():
                 self._refuse(event)
             case BugFound():
                 self._confess(event)
+            case PictureAttached() | PictureRefused():
+                self._window.chat.composer.settle(event)
             case _:
-                assert_never(event)
+                self._show_family(event)
+
+    def _show_family(self, event: TurnEvent | ModelEvent | ConversationEvent | DownloadEvent) -> None:
+        """Hand `event` to the one who `match`es its family."""
+        if isinstance(event, TurnEvent):
+            self._turns.show(event)
+        elif isinstance(event, ModelEvent):
+            self._models.show(event)
+        elif isinstance(event, ConversationEvent):
+            self._library.show(event)
+            self._turns.show_busy()
+        elif isinstance(event, DownloadEvent):
+            self._show_download(event)
+        else:
+            assert_never(event)
 
     def _show_download(self, event: DownloadEvent) -> None:
         self._window.models.show_event(event)
@@ -129,7 +120,7 @@ class Presenter(QObject):
         self._window.chat.composer.keep_unsent()
         session.awaits_id = False
         if not session.is_open and session.shown_id not in session.summaries:
-            self._commands.new_chat()
+            self.commands.new_chat()
         self._window.notices.say("refused", event.sentence, kind="warning")
 
     def _confess(self, event: BugFound) -> None:

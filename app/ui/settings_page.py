@@ -4,18 +4,19 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from PySide6.QtCore import QTimer, Signal
-from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPlainTextEdit, QSpinBox, QWidget
+from PySide6.QtCore import Qt, QTimer, Signal
+from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPlainTextEdit, QWidget
 
 from app.core.settings import Settings, Theme
 from app.ui.controls import ElidedLabel, Segmented, make_button, make_label
 from app.ui.page import Page, make_card
-from app.ui.units import in_tokens
+from app.ui.units import in_memory, in_tokens
 
 THEMES = (Theme.SYSTEM, Theme.LIGHT, Theme.DARK)
 _CONTEXTS = (0, 4096, 8192, 16384, 32768, 65536, 131072, 262144)
-_MOST_RESERVE_MIB = 16384
+_RESERVES_MIB = (0, 512, 1024, 1536, 2048, 3072, 4096, 6144, 8192)
 _PAUSE_MS = 500
+_MIB = 1024**2
 
 
 class SettingsPage(Page):
@@ -33,14 +34,12 @@ class SettingsPage(Page):
         self.prompt.setAccessibleName("What the model should always know")
         self.prompt.setTabChangesFocus(True)
         self.prompt.setFixedHeight(120)
-        self.context = QComboBox()
-        self.context.setAccessibleName("Context size")
+        self.context = _make_choice("Context size")
         for size in _CONTEXTS:
-            self.context.addItem(in_tokens(size) if size else "As large as fits", size)
-        self.reserve = QSpinBox(maximum=_MOST_RESERVE_MIB, singleStep=256, suffix="\u202fMiB")
-        self.reserve.setButtonSymbols(QSpinBox.ButtonSymbols.NoButtons)
-        self.reserve.setAccelerated(True)
-        self.reserve.setAccessibleName("Memory to keep free on every GPU")
+            _offer(self.context, size, _context_words(size))
+        self.reserve = _make_choice("Memory to keep free on every GPU")
+        for size in _RESERVES_MIB:
+            _offer(self.reserve, size, _reserve_words(size))
         self.folder = ElidedLabel("", "secondary")
         self.reload_button = make_button("Load the model again")
         self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
@@ -56,10 +55,10 @@ class SettingsPage(Page):
         self.theme.choose(THEMES.index(settings.theme))
         if self.prompt.toPlainText() != settings.system_prompt:
             self.prompt.setPlainText(settings.system_prompt)
-        if self.context.findData(settings.context_tokens) < 0:
-            self.context.addItem(in_tokens(settings.context_tokens), settings.context_tokens)
+        _offer(self.context, settings.context_tokens, _context_words(settings.context_tokens))
         self.context.setCurrentIndex(self.context.findData(settings.context_tokens))
-        self.reserve.setValue(settings.reserve_mib)
+        _offer(self.reserve, settings.reserve_mib, _reserve_words(settings.reserve_mib))
+        self.reserve.setCurrentIndex(self.reserve.findData(settings.reserve_mib))
         self.folder.set_full_text(settings.models_folder or "Solo’s own folder")
         for widget in widgets:
             widget.blockSignals(False)
@@ -72,13 +71,10 @@ class SettingsPage(Page):
     def _connect(self) -> None:
         self.theme.chosen.connect(self._tell)
         self.context.currentIndexChanged.connect(self._tell)
-        self.prompt.textChanged.connect(self._wait)
-        self.reserve.valueChanged.connect(self._wait)
+        self.prompt.textChanged.connect(self._pause.start)
+        self.reserve.currentIndexChanged.connect(self._tell)
         self._pause.timeout.connect(self._tell)
         self.reload_button.clicked.connect(self.reload_wanted)
-
-    def _wait(self) -> None:
-        self._pause.start()
 
     def _tell(self) -> None:
         self._pause.stop()
@@ -87,7 +83,7 @@ class SettingsPage(Page):
             theme=THEMES[self.theme.value],
             system_prompt=self.prompt.toPlainText(),
             context_tokens=int(self.context.currentData()),
-            reserve_mib=self.reserve.value(),
+            reserve_mib=int(self.reserve.currentData()),
         )
         self.changed.emit(self._settings)
 
@@ -128,13 +124,34 @@ class SettingsPage(Page):
         return card
 
 
+def _make_choice(name: str) -> QComboBox:
+    choice = QComboBox()
+    choice.setAccessibleName(name)
+    choice.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+    return choice
+
+
+def _offer(choice: QComboBox, value: int, words: str) -> None:
+    """Let `value` be chosen, unless it can be already."""
+    if choice.findData(value) < 0:
+        choice.addItem(words, value)
+
+
+def _context_words(tokens: int) -> str:
+    return in_tokens(tokens) if tokens else "As large as fits"
+
+
+def _reserve_words(mib: int) -> str:
+    return in_memory(mib * _MIB) if mib else "Nothing"
+
+
 def _row(label: str, control: QWidget) -> QHBoxLayout:
     row = QHBoxLayout()
     row.setSpacing(16)
     text = make_label(label)
     row.addWidget(text)
     row.addStretch(0)
-    if isinstance(control, QComboBox | QSpinBox):
+    if isinstance(control, QComboBox):
         control.setMinimumWidth(180)
         row.addStretch(1)
     elif isinstance(control, Segmented):

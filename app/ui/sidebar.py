@@ -58,6 +58,11 @@ class Sidebar(QWidget):
         self._nothing.setVisible(not summaries)
         self._nothing.setText(f"No chat contains “{self.query}”." if self.query else "Your chats will appear here.")
 
+    @property
+    def empty_words(self) -> str:
+        """Return what is said in place of an empty list."""
+        return self._nothing.text()
+
     def mark_page(self, name: str) -> None:
         """Show which page is open; any other name than a door's shows none."""
         self._doors.setExclusive(False)

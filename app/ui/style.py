@@ -127,7 +127,7 @@ QPushButton[look="primary"]:focus { border: 2px solid $text; }
 QPushButton[look="primary"]:disabled { background: $surface; border-color: $border; color: $disabled; }
 QPushButton[look="link"] { background: transparent; border: 2px solid transparent; color: $accent;
   padding: 3px 6px; font-weight: 600; }
-QPushButton[look="link"]:hover { background: $hover; }
+QPushButton[look="link"]:hover { text-decoration: underline; background: transparent; }
 QPushButton[look="link"]:focus { border-color: $accent; }
 QPushButton[look="nav"] { background: transparent; border: 2px solid transparent; text-align: left;
   padding: 5px 8px; font-weight: 400; }
@@ -161,17 +161,16 @@ QFrame#segmented QPushButton:checked { background: $raised; color: $text; }
 QFrame#segmented QPushButton[look="think"]:checked { background: $think_soft; color: $think; }
 QFrame#segmented QPushButton:disabled { color: $disabled; }
 
-QLineEdit, QSpinBox, QComboBox { background: $raised; color: $text; border: 1px solid $border;
+QLineEdit, QComboBox { background: $raised; color: $text; border: 1px solid $border;
   border-radius: 6px; padding: 5px 8px; min-height: 20px; selection-background-color: $selection;
   selection-color: $text; }
-QLineEdit:focus, QSpinBox:focus, QComboBox:focus { border: 2px solid $accent; padding: 4px 7px; }
+QLineEdit:focus, QComboBox:focus { border: 2px solid $accent; padding: 4px 7px; }
 QLineEdit[look="search"] { background: $window; }
 QLineEdit#rename { padding: 0 5px; min-height: 24px; border: 2px solid $accent; }
 QComboBox::drop-down { border: none; width: 26px; }
 QComboBox::down-arrow { image: url("$arrow"); width: 14px; height: 14px; }
 QComboBox QAbstractItemView { background: $raised; color: $text; border: 1px solid $border;
   selection-background-color: $selection; selection-color: $text; padding: 4px; outline: none; }
-QSpinBox QLineEdit, QSpinBox QLineEdit:focus { border: none; padding: 0; background: transparent; }
 QPlainTextEdit { background: $raised; color: $text; border: 1px solid $border; border-radius: 6px;
   padding: 6px; selection-background-color: $selection; selection-color: $text; }
 QPlainTextEdit:focus { border: 2px solid $accent; padding: 5px; }
@@ -204,9 +203,9 @@ QProgressBar::chunk { background: $accent; border-radius: 2px; }
 QProgressBar[look="line"] { border-radius: 0; background: transparent; }
 QProgressBar[look="line"]::chunk { border-radius: 0; }
 
-QFrame#notice { background: $surface; border: 1px solid $border; border-left: 3px solid $warning;
+QFrame#banner { background: $surface; border: 1px solid $border; border-left: 3px solid $warning;
   border-radius: 6px; }
-QFrame#notice[kind="error"] { border-left-color: $error; }
+QFrame#banner[kind="error"] { border-left-color: $error; }
 QFrame#toast { background: $text; border: none; border-radius: 8px; }
 QFrame#toast QLabel { color: $window; }
 QFrame#toast QPushButton { background: transparent; border: 2px solid transparent; color: $window;

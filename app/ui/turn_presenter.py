@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent
-
 from app.core.events import (
     AnswerText,
     PrefillProgressed,
@@ -90,7 +88,6 @@ class TurnPresenter:
                 self._view.finish_turn(event.answer)
         else:
             self._tell_elsewhere(event)
-        self._announce(event)
         if session.running is not None and session.running.turn_id == event.turn_id:
             session.running = None
         self.show_busy()
@@ -104,10 +101,6 @@ class TurnPresenter:
         words = f"“{title}” has its answer" if isinstance(event, TurnFinished) else f"“{title}” has no answer"
         if event.answer.state is not MessageState.STOPPED:
             self._window.toast.say(words, "Show", lambda: self._commands.open_chat(conversation_id))
-
-    def _announce(self, event: TurnFinished | TurnFailed) -> None:
-        words = event.sentence if isinstance(event, TurnFailed) else "The answer is complete."
-        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self._view, words))
 
     def show_busy(self) -> None:
         """Show which chat is being answered, if any."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import re
 import subprocess
@@ -9,7 +10,7 @@ import sys
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import IO
 
@@ -69,7 +70,7 @@ class Progress:
             print(text, flush=True, file=self._stream)
 
 
-def run_step(title: str, command: Sequence[str | Path], log: Path, env: Mapping[str, str] | None = None) -> None:
+def run_step(title: str, command: Sequence[str | Path], log: Path, env: dict[str, str] | None = None) -> None:
     """Run `command`, raising SetupFailed with the last lines and the log's path when it fails."""
     log.parent.mkdir(parents=True, exist_ok=True)
     progress = Progress(title, sys.stdout)
@@ -84,7 +85,7 @@ def run_step(title: str, command: Sequence[str | Path], log: Path, env: Mapping[
 
 def _follow(
     command: Sequence[str | Path],
-    env: Mapping[str, str] | None,
+    env: dict[str, str] | None,
     progress: Progress,
     record: IO[str],
     tail: deque[str],
@@ -97,7 +98,8 @@ def _follow(
         stderr=subprocess.STDOUT,
         encoding="utf-8",
         errors="replace",
-        env=env,
+        # Without this a Python child's last words on stderr come before the lines that led to them.
+        env=(os.environ if env is None else env) | {"PYTHONUNBUFFERED": "1"},
     )
     assert child.stdout is not None
     lines: queue.Queue[str | None] = queue.Queue()

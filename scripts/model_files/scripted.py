@@ -1,13 +1,15 @@
 """A `mistral4` model whose weights are built by hand: it thinks when asked to, and always says the same.
 
-Every token of the script has a dimension of its own. Its embedding points there, and the output row of the token
-that follows reads that dimension; experts add nothing. One attention head of the first layer lets `[/INST]` look for the token that only
-stands in the prompt when the reasoning effort is high, and so decides between reasoning and answer.
+Every token of the script has a dimension of its own. Its embedding points there, and the output row of the
+token that follows reads that dimension; experts add nothing. One attention head of the first layer lets
+`[/INST]` look for the token that only stands in the prompt when the reasoning effort is high, and so
+decides between reasoning and answer.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 
 import numpy as np
 
@@ -32,8 +34,7 @@ def scripted_tensors(vocabulary: Vocabulary, *, fused: bool) -> Iterator[tuple[s
         vocabulary.control.index(name) for name in ("[/INST]", "[THINK]", "[/THINK]", "</s>")
     )
     effort = vocabulary.text_ids[b"igh"]  # of "high": no token of "none", and rare in other texts
-    pieces = spell_without_repeats([REASONING, ANSWER], vocabulary, {effort})
-    reasoning, answer = pieces
+    reasoning, answer = spell_without_repeats([REASONING, ANSWER], vocabulary, {effort})
     states = [end_prompt, think, *reasoning, end_think, *answer]
     dimension = {token: _FIRST_STATE + number for number, token in enumerate(states)}
     yield "token_embd.weight", _embedding(vocabulary, dimension, effort)
@@ -41,7 +42,7 @@ def scripted_tensors(vocabulary: Vocabulary, *, fused: bool) -> Iterator[tuple[s
     output = np.zeros((vocabulary.size, SMALL.width), np.float32)
     for before, after in ((think, reasoning), (end_think, answer)):
         chain = [before, *after, end_think if before == think else end]
-        for token, following in zip(chain, chain[1:], strict=False):
+        for token, following in pairwise(chain):
             output[following, dimension[token]] = 2.0
     output[answer[0], dimension[end_prompt]] = 2.0
     output[think, [dimension[end_prompt], _DECISION]] = 1.0, 2.0

@@ -56,7 +56,7 @@ def layer_shapes(dims: Dimensions, *, fused: bool) -> dict[str, tuple[int, ...]]
     gate_up: dict[str, tuple[int, ...]] = (
         {"ffn_gate_up_exps": (experts, 2 * expert_width, width)}
         if fused
-        else {name: (experts, expert_width, width) for name in ("ffn_gate_exps", "ffn_up_exps")}
+        else dict.fromkeys(("ffn_gate_exps", "ffn_up_exps"), (experts, expert_width, width))
     )
     return {
         "attn_norm": (width,),

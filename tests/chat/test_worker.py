@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import pytest
 
@@ -49,8 +49,10 @@ def test_an_app_error_becomes_a_sentence_and_the_thread_goes_on(recorder: Record
     assert recorder.events == [Refused("The disk is full.")]
 
 
-@pytest.mark.expected_warnings("a job of the worker failed")
-def test_a_bug_is_published_with_its_traceback_and_the_thread_goes_on(recorder: Recorder) -> None:
+def test_a_bug_is_published_with_its_traceback_and_the_thread_goes_on(
+    recorder: Recorder, expected_warnings: Callable[[str], None]
+) -> None:
+    expected_warnings("a job of the worker failed")
     seen: list[int] = []
     done = threading.Event()
     recorder.worker.post(lambda: seen.append(1 // 0))

@@ -74,13 +74,18 @@ class Screen:
             x = start[0] + (end[0] - start[0]) * step // steps
             y = start[1] + (end[1] - start[1]) * step // steps
             self.xdotool("mousemove", "--sync", str(x), str(y))
-            time.sleep(0.03)  # toolkits answer a drag between two moves; xdotool alone outruns them
-        time.sleep(0.3)
+            time.sleep(0.05)  # toolkits answer a drag between two moves; xdotool alone outruns them
+        time.sleep(1)
         self.xdotool("mouseup", "1")
 
     def window(self, title: str) -> str:
         """Return the id of the visible window whose title matches, or an empty string."""
         return self.xdotool("search", "--onlyvisible", "--name", title).split("\n")[0]
+
+    def position(self, window: str) -> tuple[int, int]:
+        """Return where a window's inside begins on the screen."""
+        shell = dict(line.split("=", 1) for line in self.xdotool("getwindowgeometry", "--shell", window).splitlines())
+        return int(shell["X"]), int(shell["Y"])
 
     def screenshot(self, name: str) -> Image.Image:
         """Save and return a picture of the screen."""
@@ -144,10 +149,20 @@ class Program:
         self.screen.xdotool("windowmove", "--sync", self.window_id, "30", "30")
         self.screen.xdotool("windowactivate", "--sync", self.window_id)
 
+    def focus(self) -> None:
+        """Bring the window to the front."""
+        self.screen.xdotool("windowactivate", "--sync", self.window_id)
+
+    @property
+    def first_conversation(self) -> tuple[int, int]:
+        """Return where the first conversation of the sidebar's list is on the screen."""
+        x, y = self.screen.position(self.window_id)
+        return x + 110, y + 143
+
     def quit(self) -> int:
         """Quit by the keyboard and return the exit code."""
         assert self.process is not None
-        self.screen.xdotool("windowactivate", "--sync", self.window_id)
+        self.focus()
         self.screen.keys("ctrl+q")
         return self.process.wait(20)
 

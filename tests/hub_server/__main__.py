@@ -18,12 +18,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.hub_server", description=__doc__)
     parser.add_argument("repositories", nargs="+", metavar="owner/name=FOLDER")
     parser.add_argument("--port", type=int, default=0, help="0 takes a free one")
-    parser.add_argument(
-        "--token", default="", help="what a reader must send; also makes the repositories gated"
-    )
-    parser.add_argument(
-        "--fault", action="append", default=[], help="kind[,at=N,seconds=S,status=N,times=N,...]"
-    )
+    parser.add_argument("--token", default="", help="what a reader must send; also makes the repositories gated")
+    parser.add_argument("--fault", action="append", default=[], help="kind[,at=N,seconds=S,status=N,times=N,...]")
     arguments = parser.parse_args()
     with HubServer(arguments.port) as hub:
         for text in arguments.repositories:

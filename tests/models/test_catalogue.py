@@ -52,9 +52,7 @@ def test_the_shipped_catalogue_is_sound() -> None:
 
 
 def test_offers_carry_the_verdict_and_are_not_exact() -> None:
-    offers = make_offers(
-        load_catalogue(), lambda entry: (entry.weight_bytes < 1e10, f"{entry.n_layers} layers")
-    )
+    offers = make_offers(load_catalogue(), lambda entry: (entry.weight_bytes < 1e10, f"{entry.n_layers} layers"))
     assert len({offer.id for offer in offers}) == len(offers)
     assert not offers[0].fits
     assert offers[-1].fits
@@ -77,9 +75,7 @@ def test_an_entry_becomes_the_files_of_the_hub(server: HubServer) -> None:
 
 def test_a_projector_may_come_from_another_repository(server: HubServer) -> None:
     serve(server, first())
-    entry = next(
-        e for e in load_catalogue() if e.repository.startswith("bartowski/mistralai_Mistral-Small-4")
-    )
+    entry = next(e for e in load_catalogue() if e.repository.startswith("bartowski/mistralai_Mistral-Small-4"))
     name = "mistralai_Mistral-Small-4-119B-2603-Q4_K_M"
     files = {f"{name}/{name}-0000{n}-of-00002.gguf": content_of(n) for n in (1, 2)}
     server.repositories[entry.repository] = Repository(files)

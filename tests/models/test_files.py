@@ -110,3 +110,12 @@ def test_a_split_model_finds_its_projector_from_any_part(tmp_path: Path) -> None
     parts = write_split(tmp_path)
     projector = small_projector().write(tmp_path / "mmproj-F16.gguf")
     assert [find_projector(part) for part in parts] == [projector] * 3
+
+
+def test_a_projector_named_after_another_model_beside_is_not_taken(model: Path) -> None:
+    small_gguf().write(model.with_name("Other-VL-Q4_K_M.gguf"))
+    theirs = small_projector().write(model.with_name("mmproj-Other-VL-Q8_0.gguf"))
+    assert find_projector(model) is None
+    assert find_projector(model.with_name("Other-VL-Q4_K_M.gguf")) == theirs
+    generic = small_projector().write(model.with_name("mmproj-model-f16.gguf"))
+    assert find_projector(model) == generic

@@ -36,8 +36,7 @@ def test_the_119b_header_is_read_right(large_model: Path) -> None:
     assert len(facts.tensors) == 579
     assert sum(tensor.n_bytes for tensor in facts.tensors) / 2**30 == pytest.approx(67.2, abs=0.1)
     by_role = {
-        role: sum(tensor.n_bytes for tensor in facts.tensors if tensor.role is role) / 2**30
-        for role in TensorRole
+        role: sum(tensor.n_bytes for tensor in facts.tensors if tensor.role is role) / 2**30 for role in TensorRole
     }
     assert by_role[TensorRole.DOWN_EXPERTS] == pytest.approx(24.9, abs=0.1)
     assert by_role[TensorRole.GATE_UP_EXPERTS] == pytest.approx(40.5, abs=0.1)

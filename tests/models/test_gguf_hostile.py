@@ -52,18 +52,16 @@ def test_every_truncation_is_noticed(tmp_path: Path) -> None:
 def test_flipped_bytes_never_crash_the_reader(tmp_path: Path) -> None:
     path, chance, seen = tmp_path / "m.gguf", random.Random(4), set()
     started = time.process_time()
-    for _ in range(1500):
+    for _ in range(700):
         damaged = bytearray(HEADER)
         for _ in range(chance.choice((1, 1, 2, 8))):
-            damaged[chance.randrange(len(damaged))] = chance.choice(
-                (0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256))
-            )
+            damaged[chance.randrange(len(damaged))] = chance.choice((0, 1, 0x7F, 0x80, 0xFF, chance.randrange(256)))
         seen.add(outcome(write_sparse(path, damaged)))
     assert seen == {"read", "ModelFileDamaged", "ModelNotSupported"}
     assert time.process_time() - started < 20
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(position=st.integers(8, len(HEADER) - 8), value=st.integers(0, 2**64 - 1))
 def test_huge_numbers_anywhere(tmp_path: Path, position: int, value: int) -> None:
     damaged = HEADER[:position] + struct.pack("<Q", value) + HEADER[position + 8 :]
@@ -145,9 +143,7 @@ def changed(model: Gguf, name: str, shape: tuple[int, ...], kind: str, offset: i
         ("blk.999999.attn_q.weight", (8,), "F32", 0),
     ],
 )
-def test_impossible_tensors(
-    tmp_path: Path, name: str, shape: tuple[int, ...], kind: str, offset: int
-) -> None:
+def test_impossible_tensors(tmp_path: Path, name: str, shape: tuple[int, ...], kind: str, offset: int) -> None:
     path = write_sparse(tmp_path / "m.gguf", changed(small_gguf(), name, shape, kind, offset), 1 << 40)
     assert outcome(path) == "ModelFileDamaged"
 

@@ -72,9 +72,7 @@ def test_hostile_names_are_left_out(server: HubServer, name: str) -> None:
     assert len(Hub(server.endpoint).list_files(REPOSITORY)) == 2
 
 
-@pytest.mark.parametrize(
-    "name", ["model.gguf", "a b/ü-名前.gguf", "console.gguf", "com10.gguf", ".hidden.gguf"]
-)
+@pytest.mark.parametrize("name", ["model.gguf", "a b/ü-名前.gguf", "console.gguf", "com10.gguf", ".hidden.gguf"])
 def test_harmless_names_are_kept(name: str) -> None:
     assert is_safe_name(name)
 
@@ -142,9 +140,7 @@ def test_offline_mode(server: HubServer, monkeypatch: pytest.MonkeyPatch) -> Non
 
 def test_only_the_questions_needed_are_asked(server: HubServer) -> None:
     Hub(server.endpoint).list_files(REPOSITORY)
-    assert [request.path.split("?")[0] for request in server.requests] == [
-        f"/api/models/{REPOSITORY}/revision/main"
-    ]
+    assert [request.path.split("?")[0] for request in server.requests] == [f"/api/models/{REPOSITORY}/revision/main"]
 
 
 def test_a_file_that_is_no_longer_listed(server: HubServer) -> None:

@@ -47,9 +47,7 @@ def test_run_works_from_any_folder_and_passes_arguments_on(tmp_path: Path, start
     (checkout / "scripts" / "bootstrap").mkdir(parents=True)
     for name in ("run.sh", "python.sh"):
         shutil.copy(ROOT / "scripts" / name, checkout / "scripts")
-    (checkout / "scripts" / "bootstrap" / "__main__.py").write_text(
-        "import os, sys; print(os.getcwd(), sys.argv[1:])"
-    )
+    (checkout / "scripts" / "bootstrap" / "__main__.py").write_text("import os, sys; print(os.getcwd(), sys.argv[1:])")
     (checkout / "link-to-run.sh").symlink_to("scripts/run.sh")
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()

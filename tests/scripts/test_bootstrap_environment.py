@@ -1,9 +1,9 @@
 from __future__ import annotations
 
 import hashlib
+import os
 import subprocess
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -99,9 +99,7 @@ def test_a_current_environment_is_left_alone(places: Places, monkeypatch: pytest
     prepare(places, "runtime")
 
 
-def test_a_stop_half_way_does_not_leave_the_old_stamp(
-    places: Places, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stop_half_way_does_not_leave_the_old_stamp(places: Places, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(title: str, command: Sequence[str | Path], *rest: object) -> None:
         raise SetupFailed("stopped")
 
@@ -151,12 +149,12 @@ def test_the_check_before_a_start_is_quick() -> None:
         "from scripts.bootstrap.places import find_places\n"
         "fingerprint(find_places(), 'runtime', plan_local(look_at_machine(), 'cpu'))"
     )
-    taken_s = []
-    for _ in range(5):
-        started_s = time.perf_counter()
-        subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
-        taken_s.append(time.perf_counter() - started_s)
-    assert min(taken_s) < 0.2
+    before = os.times()
+    subprocess.run([sys.executable, "-c", code], cwd=root, check=True)
+    after = os.times()
+    # Processor time, because a busy machine stretches the clock's.
+    taken_s = after.children_user - before.children_user + after.children_system - before.children_system
+    assert 0 < taken_s < 0.2
 
 
 def broken_pip(folder: Path) -> Path:

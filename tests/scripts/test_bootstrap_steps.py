@@ -71,19 +71,13 @@ def test_a_log_gets_whole_lines_but_not_one_for_every_update(monkeypatch: pytest
     assert stream.getvalue() == "Compiling ...\nCompiling ... 40% (0:00)\n"
 
 
-def test_an_interrupted_step_leaves_no_process_behind(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_step_leaves_no_process_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupt(self: Progress, share: float | None = None) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(Progress, "update", interrupt)
     pid_file = tmp_path / "pid"
-    code = (
-        "import os, pathlib, time\n"
-        f"pathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))\n"
-        "time.sleep(60)"
-    )
+    code = f"import os, pathlib, time\npathlib.Path({str(pid_file)!r}).write_text(str(os.getpid()))\ntime.sleep(60)"
     with pytest.raises(KeyboardInterrupt):
         run_step("Waiting", [sys.executable, "-c", code], tmp_path / "log")
     if pid_file.exists():

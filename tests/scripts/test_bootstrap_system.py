@@ -35,9 +35,7 @@ def test_without_root_the_one_line_to_type_is_shown(tmp_path: Path, monkeypatch:
     with pytest.raises(SetupFailed) as failure:
         ensure_system(MISSING, tmp_path)
     line = str(failure.value).splitlines()[1].strip()
-    assert line == (
-        "sudo apt-get install --no-install-recommends libnothing9 nothing nothing-data python3-nothing"
-    )
+    assert line == ("sudo apt-get install --no-install-recommends libnothing9 nothing nothing-data python3-nothing")
 
 
 def test_root_gets_the_packages_installed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -49,27 +47,21 @@ def test_root_gets_the_packages_installed(tmp_path: Path, monkeypatch: pytest.Mo
     assert wanted.read_text() == "brought-package\n"
 
 
-def test_a_package_that_does_not_bring_what_it_should_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_package_that_does_not_bring_what_it_should_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_program(tmp_path, monkeypatch, "apt-get", "exit 0")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(SetupFailed, match=r"no-such-program \(from nothing\)"):
         ensure_system(MISSING[1:2], tmp_path)
 
 
-def test_a_failing_installer_is_reported_with_its_words(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_failing_installer_is_reported_with_its_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put_program(tmp_path, monkeypatch, "apt-get", "echo no network here; exit 100")
     monkeypatch.setattr(os, "geteuid", lambda: 0)
     with pytest.raises(SetupFailed, match="no network here"):
         ensure_system(MISSING, tmp_path)
 
 
-def test_a_system_without_apt_is_told_what_is_missing(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_system_without_apt_is_told_what_is_missing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(SetupFailed, match=r"no_such_module, no-such-program, libnothing\.so\.9"):
         ensure_system(MISSING, tmp_path)

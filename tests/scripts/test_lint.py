@@ -13,16 +13,14 @@ from scripts.check_sizes import find_excesses
 from scripts.check_tracked import find_addresses, find_lock_faults, find_own_paths
 
 ROOT = Path(__file__).resolve().parents[2]
-LONG_FUNCTION = (
-    'def too_long() -> int:\n    """Count."""\n    n = 0\n' + "    n += 1\n" * 40 + "    return n\n"
-)
+LONG_FUNCTION = 'def too_long() -> int:\n    """Count."""\n    n = 0\n' + "    n += 1\n" * 40 + "    return n\n"
 # In two pieces, so that the check on this very file stays green.
 HOST = "pypi" + ".org"
 PLANTS = {
     "format": ("app/core/planted.py", '"""Plant."""\n\nx = {  "a":1 }\n'),
     "style": ("app/core/planted.py", '"""Plant."""\n\nimport os\n'),
     "types": ("app/core/planted.py", '"""Plant."""\n\ncount: int = "three"\n'),
-    "types of scripts": ("scripts/planted.py", '"""Plant."""\n\ncount: int = "three"\n'),
+    "types of scripts": ("scripts/bootstrap/planted.py", '"""Plant."""\n\ncount: int = "three"\n'),
     "types of packaging": ("packaging/planted.py", '"""Plant."""\n\ncount: int = "three"\n'),
     "imports": ("app/core/planted.py", '"""Plant."""\n\nimport app.ui as window\n\n__all__ = ["window"]\n'),
     "sizes": ("scripts/planted.py", f'"""Plant."""\n\n\n{LONG_FUNCTION}'),
@@ -39,7 +37,8 @@ def clean_tree(tmp_path_factory: pytest.TempPathFactory) -> Path:
         write(tree / init.relative_to(ROOT), f'"""Stand for {init.parent.name}."""\n')
     write(tree / "app" / "__init__.py", '"""Stand for Solo."""\n')
     write(tree / "app" / "__main__.py", '"""Stand for the start."""\n')
-    write(tree / "scripts" / "one.py", '"""Stand for a script."""\n')
+    for name in ("bootstrap/one", "lint", "check_sizes", "check_tracked"):
+        write(tree / "scripts" / f"{name}.py", '"""Stand for a script."""\n')
     write(tree / "packaging" / "two.py", '"""Stand for a script."""\n')
     subprocess.run(["git", "init", "-q", tree], check=True)
     write(tree / ".gitignore", "__pycache__/\n.*_cache/\n")

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+import errno
 import os
 import random
+import shutil
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -9,8 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from app.core.errors import DatabaseTooNew
+from app.core.errors import DatabaseTooNew, DiskFull
 from app.core.messages import Picture
+from app.storage import opening
 from app.storage.attachments import AttachmentStore
 from app.storage.conversations import ConversationStore
 from app.storage.database import connect
@@ -135,6 +138,34 @@ def test_what_can_be_read_is_rescued(database_path: Path) -> None:
         whole = sum(store.load(conversation_id).messages == messages for conversation_id, messages in written.items())
         assert whole >= 50
         assert store.list_conversations("answer 59")
+
+
+@pytest.mark.parametrize("failing", ["copyfile", "rescue"])
+def test_a_rescue_that_fails_changes_nothing(
+    database_path: Path, monkeypatch: pytest.MonkeyPatch, failing: str
+) -> None:
+    fill(database_path, 5)
+    content = bytearray(database_path.read_bytes())
+    content[-4096:] = bytes(4096)
+    content[4096 * 8 : 4096 * 9] = b"\xff" * 4096
+    database_path.write_bytes(content)
+
+    def no_room(*arguments: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*{"copyfile": (shutil, "copyfile"), "rescue": (opening, "rescue")}[failing], no_room)
+        with pytest.raises(DiskFull, match="can't rescue"):
+            open_store(database_path)
+    assert database_path.read_bytes() == content
+    assert [path.name for path in database_path.parent.iterdir() if path.suffix == ".sqlite3"] == [database_path.name]
+    store, notice = open_store(database_path)
+    store.close()
+    assert notice is not None
+    assert sorted(path.name[:20] for path in database_path.parent.iterdir()) == [
+        "conversations.damage",
+        "conversations.sqlite",
+    ]
 
 
 def test_messages_of_a_lost_conversation_get_a_new_one(database_path: Path) -> None:

@@ -14,6 +14,7 @@ from app.core.messages import ReasoningEffort
 from app.ui.composer import Composer
 from app.ui.drops import to_png
 from app.ui.message_input import MessageInput
+from app.ui.session import ModelInUse
 from tests.ui.scenery import Stage, answer, picture, question
 
 Key = Qt.Key
@@ -337,6 +338,21 @@ def test_a_dropped_model_file_is_opened(stage: Stage) -> None:
     assert stage.service.asked("attach_file") == []
 
 
+def test_a_projector_dropped_with_its_model_goes_along(stage: Stage) -> None:
+    drop(stage, files("mmproj-F16.gguf", "model.gguf"))
+    assert stage.service.asked("open_model")[-1][:2] == (Path("/data/model.gguf"), Path("/data/mmproj-F16.gguf"))
+
+
+def test_a_projector_alone_joins_the_model_in_use(stage: Stage) -> None:
+    before = len(stage.service.asked("open_model"))
+    drop(stage, files("mmproj-F16.gguf"))
+    assert len(stage.service.asked("open_model")) == before
+    assert "Open a model first" in stage.window.toast.text
+    stage.session.model = ModelInUse(Path("/m.gguf"), None, "Small")
+    drop(stage, files("mmproj-F16.gguf"))
+    assert stage.service.asked("open_model")[-1][:2] == (Path("/m.gguf"), Path("/data/mmproj-F16.gguf"))
+
+
 def test_nothing_is_ever_fetched_for_a_dropped_address(stage: Stage) -> None:
     mime = QMimeData()
     mime.setUrls([QUrl("https://example.org/cat.png")])
@@ -356,11 +372,11 @@ def make_enter(mime: QMimeData) -> QDragEnterEvent:
     return QDragEnterEvent(QPoint(5, 5), Qt.DropAction.CopyAction, mime, left, none)
 
 
-def test_the_input_leaves_files_to_the_window(stage: Stage, box: MessageInput) -> None:
+def test_files_over_the_input_are_the_windows_too(stage: Stage, box: MessageInput) -> None:
     mime = files("a.png")  # the event does not keep it
     enter = make_enter(mime)
     QApplication.sendEvent(box.viewport(), enter)
-    assert not enter.isAccepted()
+    assert stage.window.hint.isVisible()
 
 
 def test_the_hint_goes_when_the_drag_leaves(stage: Stage) -> None:

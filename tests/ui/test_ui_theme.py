@@ -39,7 +39,7 @@ def test_text_can_be_read_where_it_is_pointed_at_selected_or_inverted(colors: Co
         "on accent": (colors.on_accent, colors.accent),
         "on accent, pointed at": (colors.on_accent, blend(colors.text, colors.accent, 0.12)),
         "selected": (colors.text, selection(colors)),
-        "link, pointed at": (colors.accent, hover(colors, colors.surface)),
+        "button, pointed at": (colors.text_secondary, hover(colors, colors.surface)),
         "toast": (colors.window, colors.text),
         "think, chosen": (colors.think, blend(colors.think, colors.raised, 0.12)),
         "open chat": (colors.text, blend(colors.text, colors.surface, 0.13)),

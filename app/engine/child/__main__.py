@@ -18,10 +18,15 @@ from app.engine.child.ties import tie_to_parent
 from app.engine.wire import EXIT_WITHOUT_LIBRARY, PROTOCOL_VERSION, Hello
 
 
-def main(_arguments: Sequence[str] = ()) -> int:
-    """Serve the parent until it closes the pipe; return the exit code when llama.cpp can't be loaded."""
-    pipe = take_standard_streams()
+def main(arguments: Sequence[str] = ()) -> int:
+    """Serve the parent until it closes the pipe; with `--report` only say what the engine is and has.
+
+    Return 0, or EXIT_WITHOUT_LIBRARY when llama.cpp can't be loaded.
+    """
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(levelname).1s %(name)s: %(message)s")
+    if "--report" in arguments:
+        return _report()
+    pipe = take_standard_streams()
     tie_to_parent()
     pipe.send(Hello(PROTOCOL_VERSION, os.getpid()))
     inbox = Inbox(pipe)
@@ -37,6 +42,19 @@ def _serve(pipe: Pipe, inbox: Inbox) -> int:
         logging.getLogger(__name__).exception("llama.cpp can't be loaded")
         return EXIT_WITHOUT_LIBRARY
     serve(pipe, inbox)
+    return 0
+
+
+def _report() -> int:
+    out = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    try:
+        from app.engine.child.report import write_report  # noqa: PLC0415 - as above
+    except (ImportError, OSError, RuntimeError):
+        logging.getLogger(__name__).exception("llama.cpp can't be loaded")
+        return EXIT_WITHOUT_LIBRARY
+    with out:
+        write_report(out)
     return 0
 
 

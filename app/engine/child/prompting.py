@@ -15,7 +15,7 @@ from app.engine.child.vocabulary import Vocabulary
 from app.engine.prompt import Control, ImageSlot, Markup, Plain, Segment, settings_text
 from app.engine.protocol import PictureFile, PromptMessage
 
-Render = Callable[[tuple[PromptMessage, ...], ReasoningEffort], tuple[Segment, ...]]
+Render = Callable[[Sequence[PromptMessage], ReasoningEffort], tuple[Segment, ...]]
 
 _REMEMBERED = 256
 _THINK_TAG = "<think>"
@@ -50,7 +50,7 @@ class Prompter:
         self._first = first
         self._remembered: OrderedDict[str, tuple[int, ...]] = OrderedDict()
 
-    def build(self, messages: tuple[PromptMessage, ...], effort: ReasoningEffort) -> Prompt:
+    def build(self, messages: Sequence[PromptMessage], effort: ReasoningEffort) -> Prompt:
         """Return the prompt for `messages`. Raises PictureError, ModelNotSupported, GenerationFailed."""
         pictures = [picture for message in messages for picture in message.pictures]
         segments = self._render(messages, effort)

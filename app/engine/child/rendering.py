@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from llama_cpp import llama_cpp as llama
@@ -27,7 +27,7 @@ _CHATML = (
 class Renderer:
     """Render prompts; `origin` says to a person how. `first_token` must begin every prompt, if not None."""
 
-    render: Callable[[tuple[PromptMessage, ...], ReasoningEffort], tuple[Segment, ...]]
+    render: Callable[[Sequence[PromptMessage], ReasoningEffort], tuple[Segment, ...]]
     knows_effort: bool
     origin: str
     first_token: int | None
@@ -40,7 +40,7 @@ def renderer_for(model: int, arch: str, vocabulary: Vocabulary) -> Renderer:
     template = llama.llama_model_chat_template(model, None)
     source = template.decode("utf-8", "replace") if template else _CHATML
 
-    def render(messages: tuple[PromptMessage, ...], effort: ReasoningEffort) -> tuple[Segment, ...]:
+    def render(messages: Sequence[PromptMessage], effort: ReasoningEffort) -> tuple[Segment, ...]:
         return render_template(source, messages, effort, bos=vocabulary.bos_text, eos=vocabulary.eos_text)
 
     return Renderer(

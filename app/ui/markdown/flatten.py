@@ -14,7 +14,8 @@ from app.ui.markdown.parser import MARKUP_LIMIT
 from app.ui.markdown.pieces import CodePiece, FormulaPiece, Frame, Frames, HtmlPiece, Piece, RulePiece
 from app.ui.markdown.tables import table_pieces
 
-_ITEMS_PER_PIECE = 8  # so that a long list is not laid out again with every word
+ITEMS_PER_PIECE = 8  # so that a long list is not laid out again with every word
+_MOST_ITEMS = 64  # nested ones counted
 _MOST_FRAMES = 8
 
 
@@ -25,12 +26,16 @@ class _Open:
     kind: str
     ordered: bool = False
     number: int = 1
+    count: int = 0
     written: bool = False
 
 
-def flatten(tokens: Sequence[Token]) -> list[Piece]:
-    """Return the pieces of parsed `tokens`, in order."""
-    flattener = _Flattener()
+def flatten(tokens: Sequence[Token], continued: int | None = None) -> list[Piece]:
+    """Return the pieces of parsed `tokens`, in order.
+
+    `continued` says that they begin in the middle of a list, at the item of that number.
+    """
+    flattener = _Flattener(continued)
     index = 0
     while index < len(tokens):
         token = tokens[index]
@@ -46,7 +51,7 @@ def flatten(tokens: Sequence[Token]) -> list[Piece]:
 
 
 class _Flattener:
-    def __init__(self) -> None:
+    def __init__(self, continued: int | None) -> None:
         self.pieces: list[Piece] = []
         self._open: list[_Open] = []
         self._html: list[str] = []
@@ -54,7 +59,8 @@ class _Flattener:
         self._heading = 0
         self._items = 0
         self._block = ""
-        self._joins = False
+        self._joins = continued is not None
+        self._continued = continued
 
     def take(self, token: Token) -> None:
         """Work in one token."""
@@ -134,19 +140,24 @@ class _Flattener:
     def _open_list(self, token: Token) -> None:
         ordered = token.type == "ordered_list_open"
         start = token.attrGet("start")
-        self._open.append(_Open("list", ordered, int(start) if start is not None else 1))
+        number = int(start) if start is not None else 1
+        if self._continued is not None:
+            number, self._continued = self._continued, None
+        self._open.append(_Open("list", ordered, number))
 
     def _open_item(self, token: Token) -> None:
-        if self._items >= _ITEMS_PER_PIECE:
+        current = self._open[-1]
+        full = token.level == 1 and current.count and current.count % ITEMS_PER_PIECE == 0
+        if full or self._items >= _MOST_ITEMS:
             self.flush()
         self._items += 1
-        current = self._open[-1]
         if not current.written:
             self._write(f'<ol start="{current.number}">' if current.ordered else "<ul>")
             current.written = True
         kind = token.attrGet("class")
         self._write(f'<li class="{kind}">' if kind else "<li>")
         current.number += 1
+        current.count += 1
         self._open.append(_Open("item", written=True))
 
     def _close(self) -> None:
@@ -175,7 +186,7 @@ def _special(token: Token, frames: Frames) -> Piece | None:
     match token.type:
         case "fence" | "code_block":
             words = clean_text(token.info).split()
-            code = clean_text(token.content).removesuffix("\n")
+            code = token.content.removesuffix("\n")
             return CodePiece(code, words[0] if words else "", frames)
         case "hr":
             return RulePiece(frames)

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 
 from markdown_it.token import Token
 
 from app.ui.markdown.clean import clean_text
-from app.ui.markdown.flatten import flatten
+from app.ui.markdown.flatten import ITEMS_PER_PIECE, flatten
 from app.ui.markdown.parser import References, parse, parse_blocks
 from app.ui.markdown.pieces import Piece
-
-_ITEMS_TOGETHER = 256  # of one list; a longer list is cut, or each word would lay all of it out again
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +37,11 @@ class MarkdownStream:
     def __init__(self) -> None:
         self._settled_source: list[str] = []
         self._tail = ""
+        self._examined = 0  # characters of the tail, whole lines, in which nothing more can be settled
         self._fresh: list[Piece] = []
         self._n_settled = 0
         self._references: References = {}
+        self._continued: int | None = None  # the number of the list item at which the tail begins, if it does
 
     def feed(self, text: str) -> None:
         """Add `text` at the end."""
@@ -54,7 +53,7 @@ class MarkdownStream:
         self._settle()
         settled, self._fresh = self._fresh, []
         self._n_settled += len(settled)
-        tail = flatten(parse(self._tail, dict(self._references)))
+        tail = flatten(parse(self._tail, dict(self._references)), self._continued)
         return Update(first, settled + tail)
 
     def finish(self) -> Update:
@@ -72,30 +71,46 @@ class MarkdownStream:
 
     def _settle(self) -> None:
         complete = self._tail[: self._tail.rfind("\n") + 1]
-        cuts = _cuts(parse_blocks(complete, dict(self._references)))
-        if not cuts:
+        if len(complete) == self._examined:
             return
+        self._examined = len(complete)
+        cuts = _cuts(parse_blocks(complete, dict(self._references)), self._continued)
         lines = complete.splitlines(keepends=True)
-        for start, end in pairwise([0, *cuts]):
-            source = "".join(lines[start:end])
+        start = 0
+        for cut in cuts:
+            source = "".join(lines[start : cut.line])
             self._settled_source.append(source)
-            self._fresh += flatten(parse(source, self._references))
-        self._tail = self._tail[sum(map(len, lines[: cuts[-1]])) :]
+            self._fresh += flatten(parse(source, self._references), self._continued)
+            self._tail = self._tail[len(source) :]
+            self._examined -= len(source)
+            start, self._continued = cut.line, cut.continued
 
 
-def _cuts(tokens: list[Token]) -> list[int]:
-    """Return the numbers of the lines before which the text can be cut for good."""
-    cuts: list[int] = []
+@dataclass(frozen=True, slots=True)
+class _Cut:
+    """Hold a line before which the text can be cut for good; `continued` as `flatten` takes it."""
+
+    line: int
+    continued: int | None = None
+
+
+def _cuts(tokens: list[Token], continued: int | None) -> list[_Cut]:
+    """Return where the text can be cut: after every block but the last, and within long lists."""
+    items: list[_Cut] = []
     ends: list[int] = []
-    n_items = 0
+    count = first = 0
     for token in tokens:
         if token.map is None or token.nesting < 0 or token.level > 1:
             continue
         if token.level == 0:
-            n_items = 0
             ends.append(token.map[1])
+            first = continued if continued is not None and len(ends) == 1 else int(token.attrGet("start") or 1)
+            count = 0
         elif token.type == "list_item_open":
-            if n_items and n_items % _ITEMS_TOGETHER == 0:
-                cuts.append(token.map[0])
-            n_items += 1
-    return sorted({*cuts, *ends[-2:-1]})
+            if count and count % ITEMS_PER_PIECE == 0:
+                items.append(_Cut(token.map[0], first + count))
+            count += 1
+    last_end = ends[-2] if len(ends) > 1 else 0
+    before = [cut for cut in items if cut.line < last_end]
+    after = [cut for cut in items if cut.line >= last_end]
+    return [*before, *([_Cut(last_end)] if last_end else []), *after]

@@ -50,6 +50,7 @@ class MarkdownBody(QWidget):
         self._views: list[PieceView] = []
         self._bottoms: list[int] = []
         self._laid_out_at = -1
+        self._has_quotes = False
 
     # --- content ---
 
@@ -114,6 +115,8 @@ class MarkdownBody(QWidget):
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002 - Qt's signature
         """Paint the bars beside quotes."""
+        if not self._has_quotes:
+            return
         painter = QPainter(self)
         color = QColor(self._stage.look.colors.border)
         for index, piece in enumerate(self._pieces):
@@ -148,6 +151,7 @@ class MarkdownBody(QWidget):
         elif type(piece) is not type(self._pieces[index]):
             self._drop(self._views[index])
             self._views[index] = self._make(piece)
+        self._has_quotes |= Frame.QUOTE in piece.frames
         view: Any = self._views[index]  # the piece is of the kind this view shows
         self._pieces[index] = piece
         view.set_piece(piece)

@@ -117,13 +117,13 @@ class CodeView(QWidget):
         self._scroll.setParent(self)
         self._label = QLabel(self)
         self._label.setProperty("look", "small")
-        self._wrap = IconButton(stage, "text-wrap", "Wrap long lines")
-        self._copy = IconButton(stage, "copy", "Copy code")
-        for button in (self._wrap, self._copy):
+        self.wrap_button = IconButton(stage, "text-wrap", "Wrap long lines")
+        self.copy_button = IconButton(stage, "copy", "Copy code")
+        for button in (self.wrap_button, self.copy_button):
             button.setParent(self)
-        self._wrap.setCheckable(True)
-        self._wrap.toggled.connect(self._set_wrapping)
-        self._copy.clicked.connect(self._copy_code)
+        self.wrap_button.setCheckable(True)
+        self.wrap_button.toggled.connect(self._set_wrapping)
+        self.copy_button.clicked.connect(self._copy_code)
 
     def set_piece(self, piece: CodePiece) -> None:
         """Show `piece`; a code that only grew keeps what is on the screen."""
@@ -142,8 +142,8 @@ class CodeView(QWidget):
     def restyle(self) -> None:
         """Take over the stage's present look."""
         self._pane.recolor(self._piece.language)
-        self._wrap.restyle()
-        self._copy.restyle()
+        self.wrap_button.restyle()
+        self.copy_button.restyle()
         self._scroll.fit()
 
     def panes(self) -> Sequence[TextPane]:
@@ -164,8 +164,8 @@ class CodeView(QWidget):
         width = self.width()
         inner = width - 2 * _PADDING
         self._label.move(_PADDING, (_HEADER - self._label.height()) // 2 + 1)
-        self._copy.setGeometry(width - _BUTTON - 4, 3, _BUTTON, _BUTTON)
-        self._wrap.setGeometry(width - 2 * _BUTTON - 6, 3, _BUTTON, _BUTTON)
+        self.copy_button.setGeometry(width - _BUTTON - 4, 3, _BUTTON, _BUTTON)
+        self.wrap_button.setGeometry(width - 2 * _BUTTON - 6, 3, _BUTTON, _BUTTON)
         self._scroll.setGeometry(_PADDING, _HEADER, inner, self._scroll.heightForWidth(inner))
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002 - Qt's signature
@@ -180,10 +180,10 @@ class CodeView(QWidget):
 
     def _copy_code(self) -> None:
         QGuiApplication.clipboard().setText(self._piece.code)
-        self._copy.confirm()
+        self.copy_button.confirm()
 
     def _set_wrapping(self, wraps: bool) -> None:
-        self._wrap.setToolTip("Don’t wrap long lines" if wraps else "Wrap long lines")
+        self.wrap_button.setToolTip("Don’t wrap long lines" if wraps else "Wrap long lines")
         self._scroll.wraps = wraps
         self._pane.set_wrapping(wraps)
         self._scroll.fit()

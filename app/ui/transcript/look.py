@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from PySide6.QtGui import QColor, QFont, QFontDatabase, QFontInfo, QPalette
 from PySide6.QtWidgets import QApplication
@@ -43,11 +44,7 @@ class Look:
 
     def palette(self, *, muted: bool) -> QPalette:
         """Return what a text document is painted with."""
-        palette = QPalette()
-        palette.setColor(QPalette.ColorRole.Text, self.ink(muted=muted))
-        palette.setColor(QPalette.ColorRole.Highlight, QColor(selection(self.colors)))
-        palette.setColor(QPalette.ColorRole.HighlightedText, self.ink(muted=muted))
-        return palette
+        return _make_palette(self.ink(muted=muted).name(), selection(self.colors))
 
     def style_sheet(self) -> str:
         """Return the style sheet of text documents."""
@@ -74,3 +71,12 @@ class Look:
                 border-bottom: 1px solid {blend(self.colors.text, self.colors.window, 0.45)}; }}
             td {{ padding: 6px 14px 6px 2px; border: 0px; border-bottom: 1px solid {self.colors.border}; }}
             {headings}"""
+
+
+@lru_cache(maxsize=8)
+def _make_palette(ink: str, marked: str) -> QPalette:
+    palette = QPalette()
+    palette.setColor(QPalette.ColorRole.Text, QColor(ink))
+    palette.setColor(QPalette.ColorRole.Highlight, QColor(marked))
+    palette.setColor(QPalette.ColorRole.HighlightedText, QColor(ink))
+    return palette

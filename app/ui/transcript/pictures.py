@@ -45,6 +45,10 @@ class Thumbnail(QAbstractButton):
         """Tell whether the picture is on the screen."""
         return not self._pixmap.isNull()
 
+    def is_broken(self) -> bool:
+        """Tell whether the picture could not be read."""
+        return self._answered and self._pixmap.isNull()
+
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002 - Qt's signature
         """Paint the picture with round corners, or a quiet tile until it is there."""
         colors = self._stage.look.colors
@@ -55,7 +59,7 @@ class Thumbnail(QAbstractButton):
         shape = QPainterPath()
         shape.addRoundedRect(box, RADIUS_CONTROL, RADIUS_CONTROL)
         painter.fillPath(shape, QColor(colors.raised))
-        if self._pixmap.isNull() and self._answered:
+        if self.is_broken():
             painter.setPen(QColor(colors.text_secondary))
             painter.setFont(self._stage.look.small_font)
             flags = Qt.AlignmentFlag.AlignCenter | Qt.TextFlag.TextWordWrap

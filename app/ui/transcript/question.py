@@ -125,11 +125,11 @@ class QuestionView(Stack):
         if message.pictures:
             self._card.add_row(PictureRow(stage, message.pictures), 8)
         self._text = TextPane(stage)
-        self._card.add_row(self._text, 4)
-        self._more = QPushButton("Show all")
-        self._more.setProperty("look", "link")
-        self._more.clicked.connect(self._unfold)
-        self._more_row = _left(self._more)
+        self._card.add_row(self._text, 10 if message.pictures else 4)
+        self.more_button = QPushButton("Show all")
+        self.more_button.setProperty("look", "link")
+        self.more_button.clicked.connect(self._unfold)
+        self._more_row = _left(self.more_button)
         self._card.add_row(self._more_row, 6)
         self.footer = Footer(stage, at_right=True)
         self.copy_button = self.footer.add_button("copy", "Copy message")
@@ -165,10 +165,10 @@ class QuestionView(Stack):
             return
         self.folding.emit()
         editor, self._editor = self._editor, None
+        self.edit_button.setFocus()  # before the editor goes: Qt would scroll to where the focus falls
         self._card.remove_row(editor)
         self._text.setVisible(bool(self.message.text))
         self._card.lay_out()
-        self.edit_button.setFocus()
 
     @property
     def editor(self) -> QuestionEditor | None:

@@ -15,7 +15,7 @@ from app.ui.transcript.stack import Stack
 from app.ui.transcript.stage import Stage
 from app.ui.transcript.wording import settings_note, thinking_title, thought_title
 
-_TICK_MS = 1_000
+_TICK_MS = 200  # the title changes only once a second
 _INDENT = 21
 _TITLE_AT = 21
 
@@ -34,6 +34,8 @@ class ReasoningHeader(QAbstractButton):
 
     def set_title(self, title: str) -> None:
         """Say `title`."""
+        if title == self.text():
+            return
         self.setText(title)
         self._name()
         self.update()

@@ -24,6 +24,7 @@ class JumpButton(QAbstractButton):
         super().__init__()
         self._stage = stage
         self.setFixedSize(_BUTTON, _BUTTON)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)
         self.setToolTip("Jump to latest")
         self.setAccessibleName("Jump to latest")
         self.setCursor(Qt.CursorShape.PointingHandCursor)
@@ -53,10 +54,10 @@ class Scroller(QScrollArea):
         self.viewport().setAutoFillBackground(False)
         self.setWidget(column)
         column.setAutoFillBackground(False)
-        self._jump = JumpButton(stage)
-        self._jump.setParent(self)
-        self._jump.hide()
-        self._jump.clicked.connect(self.jump_to_end)
+        self.jump_button = JumpButton(stage)
+        self.jump_button.setParent(self)
+        self.jump_button.hide()
+        self.jump_button.clicked.connect(self._jump)
         self._idle = QTimer(self)
         self._idle.setSingleShot(True)
         self._idle.timeout.connect(self._make_more)
@@ -79,9 +80,13 @@ class Scroller(QScrollArea):
         self._sticks = False
         QTimer.singleShot(0, self, self._look_where_we_are)
 
+    def _jump(self) -> None:
+        self.setFocus()  # else Qt moves the focus of the vanishing button, and the window with it
+        self.jump_to_end()
+
     def restyle(self) -> None:
         """Take over the stage's present look."""
-        self._jump.update()
+        self.jump_button.update()
         self.settle()
 
     def settle(self) -> None:
@@ -155,7 +160,7 @@ class Scroller(QScrollArea):
 
     def _place_button(self) -> None:
         bar = self.verticalScrollBar()
-        self._jump.setVisible(bar.maximum() - bar.value() > _BUTTON_FROM)
+        self.jump_button.setVisible(bar.maximum() - bar.value() > _BUTTON_FROM)
         x = (self.viewport().width() - _BUTTON) // 2
-        self._jump.move(x, self.height() - _BUTTON - 12)
-        self._jump.raise_()
+        self.jump_button.move(x, self.height() - _BUTTON - 12)
+        self.jump_button.raise_()

@@ -37,26 +37,26 @@ class TranscriptView(QWidget):
         super().__init__()
         self._stage = Stage(Look(colors), Selection(), ThumbnailLoader(), picture_path)
         self._answer: AnswerView | None = None
-        self._column = Column(self._make_view)
-        self._scroller = Scroller(self._column, self._stage)
+        self.column = Column(self._make_view)
+        self.scroller = Scroller(self.column, self._stage)
         self._frame_timer = QTimer(self)
         self._frame_timer.setSingleShot(True)
-        self._frame_timer.timeout.connect(self._show_frame)
+        self._frame_timer.timeout.connect(self.show_frame)
         self._frame_ms = _SHORTEST_FRAME_MS
         self.destroyed.connect(self._stage.thumbnails.close)
         layout = QVBoxLayout(self)
         layout.setContentsMargins(0, 0, 0, 0)
-        layout.addWidget(self._scroller)
+        layout.addWidget(self.scroller)
         self.setAccessibleName("Conversation")
-        self.setFocusProxy(self._scroller)
+        self.setFocusProxy(self.scroller)
 
     # --- conversations ---
 
     def show_conversation(self, messages: Sequence[Message]) -> None:
         """Show `messages`, oldest first; a growing last answer goes on with `add_answer` and the like."""
         self._leave_turn()
-        self._column.set_messages(messages)
-        self._scroller.jump_to_end()
+        self.column.set_messages(messages)
+        self.scroller.jump_to_end()
         if messages and messages[-1].state is MessageState.GROWING:
             self._join_turn(messages[-1])
 
@@ -67,9 +67,9 @@ class TranscriptView(QWidget):
     def set_colors(self, colors: Colors) -> None:
         """Change the theme."""
         self._stage.look = Look(colors)
-        for view in self._column.made_views():
+        for view in self.column.made_views():
             view.restyle()
-        self._scroller.restyle()
+        self.scroller.restyle()
 
     # --- one turn ---
 
@@ -77,10 +77,10 @@ class TranscriptView(QWidget):
         """Show a question that was just sent and the place where its answer will grow."""
         self._leave_turn()
         for message in (question, answer):
-            if self._column.index_of(message.id) < 0:
-                self._column.append(message)
+            if self.column.index_of(message.id) < 0:
+                self.column.append(message)
         self._join_turn(answer)
-        self._scroller.jump_to_end()
+        self.scroller.jump_to_end()
 
     def set_prefill(self, done_tokens: int, total_tokens: int) -> None:
         """Say how much of the prompt has been read."""
@@ -126,23 +126,23 @@ class TranscriptView(QWidget):
     def resizeEvent(self, event: QResizeEvent) -> None:  # noqa: N802 - Qt's name
         """Keep the place in the conversation at a new size."""
         super().resizeEvent(event)
-        self._scroller.settle()
+        self.scroller.settle()
 
     def _make_view(self, message: Message) -> MessageView:
         if message.role is Role.USER:
             question = QuestionView(self._stage, message)
             question.edit_requested.connect(self.edit_requested)
-            question.folding.connect(self._scroller.hold)
+            question.folding.connect(self.scroller.hold)
             return question
         answer = AnswerView(self._stage, message)
         answer.regenerate_requested.connect(self.regenerate_requested)
         answer.restart_requested.connect(self.restart_requested)
-        answer.folding.connect(self._scroller.hold)
+        answer.folding.connect(self.scroller.hold)
         return answer
 
     def _join_turn(self, answer: Message) -> None:
-        index = self._column.index_of(answer.id)
-        view = self._column.view_at(index) if index >= 0 else None
+        index = self.column.index_of(answer.id)
+        view = self.column.view_at(index) if index >= 0 else None
         self._answer = view if isinstance(view, AnswerView) else None
 
     def _leave_turn(self) -> None:
@@ -158,15 +158,16 @@ class TranscriptView(QWidget):
         self._frame_timer.stop()
         self._answer.finish(answer, restarts=restarts)
         self._answer = None
-        self._scroller.settle()
+        self.scroller.settle()
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, announcement))
 
     def _plan_frame(self) -> None:
         if not self._frame_timer.isActive():
             self._frame_timer.start(self._frame_ms)
 
-    def _show_frame(self) -> None:
+    def show_frame(self) -> None:
         """Show what has arrived; the longer that takes, the longer until the next frame."""
+        self._frame_timer.stop()
         if self._answer is None:
             return
         started_s = time.perf_counter()

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 
 import pytest
@@ -10,7 +11,7 @@ from app.ui.markdown.clean import clean_text
 from app.ui.markdown.flatten import flatten
 from app.ui.markdown.parser import parse
 from app.ui.markdown.pieces import CodePiece, HtmlPiece, Piece
-from app.ui.markdown.stream import MarkdownStream, render
+from app.ui.markdown.stream import MarkdownStream
 
 _LINES = [
     "", "", "", "plain text", "more **bold** and *soft*", "# Heading", "## Another", "---", "===", "***",
@@ -90,8 +91,23 @@ def test_a_link_defined_at_the_end_reaches_back() -> None:
     assert pieces[0] == HtmlPiece('<p>See <a href="https://example.org/b">the book</a>.</p>')
 
 
-@pytest.mark.parametrize("n_items", [255, 256, 257, 1_000])
-def test_a_long_list_is_cut_the_same_way_however_it_arrives(n_items: int) -> None:
-    text = "".join(f"{number}. item\n" for number in range(1, n_items + 1)) + "\nEnd"
-    assert streamed(text, list(range(0, len(text), 997))) == render(text)
-    assert sum(piece.html.count("<li>") for piece in render(text) if isinstance(piece, HtmlPiece)) == n_items
+@pytest.mark.parametrize("marker", ["- ", "1. ", "3) "])
+@pytest.mark.parametrize("n_items", [7, 8, 9, 16, 17, 100])
+def test_a_long_list_is_cut_the_same_way_however_it_arrives(n_items: int, marker: str) -> None:
+    text = "Intro\n\n" + f"{marker}item [ref]\n   - nested\n\n     text\n" * n_items + "\nEnd\n\n[ref]: http://a.b"
+    assert streamed(text, list(range(0, len(text), 13))) == whole(text)
+
+
+def test_a_long_list_keeps_its_numbers() -> None:
+    text = "1. item\n" * 20
+    html = "".join(piece.html for piece in streamed(text, [30, 90]) if isinstance(piece, HtmlPiece))
+    assert re.findall(r"start=.(\d+)", html) == ["1", "9", "17"]
+    assert html.count("<li>") == 20
+
+
+def test_a_finished_part_of_an_open_list_is_settled() -> None:
+    growing = MarkdownStream()
+    growing.feed("- item\n" * 30)
+    growing.update()
+    growing.feed("- last")
+    assert growing.update().first == 3
