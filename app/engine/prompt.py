@@ -44,8 +44,9 @@ Segment = Control | Plain | Markup | ImageSlot
 def render_mistral(messages: Sequence[PromptMessage], effort: ReasoningEffort) -> tuple[Segment, ...]:
     """Return the prompt of `messages` in Mistral's format v15, up to where the answer begins.
 
-    A system message stands first and becomes the system prompt. The settings block follows it and is always there; an
-    answer starts right behind `[/INST]`, and the model writes `[THINK]` itself. Pictures go before the text.
+    A system message stands first and becomes the system prompt. The settings block follows it and is always
+    there; an answer starts right behind `[/INST]`, and the model writes `[THINK]` itself. Pictures go before
+    the text.
     Source: mistral-common, InstructTokenizerV15.
     """
     segments: list[Segment] = [Control("<s>")]
@@ -79,8 +80,10 @@ def _wrapped(name: str, text: str) -> list[Segment]:
 
 
 def _answer(message: PromptMessage) -> list[Segment]:
-    thought = _wrapped("THINK", message.reasoning) if message.reasoning else []
-    return [*thought, *_plain(message.text), Control("</s>")]
+    if message.reasoning:
+        return [*_wrapped("THINK", message.reasoning), *_plain(message.text), Control("</s>")]
+    # The reference drops spaces at the end of an answer, but only of one without reasoning.
+    return [*_plain(message.text.rstrip(" ")), Control("</s>")]
 
 
 def _plain(text: str) -> list[Segment]:

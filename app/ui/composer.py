@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
@@ -50,6 +51,7 @@ class Composer(QFrame):
         self.input = MessageInput()
         self.switch = Segmented("Reasoning", ("Fast", "Think"))
         self.picture_button = IconButton(appearance, "image-plus", "Add a picture")
+        self.proof = make_label("", "small")
         self.meter = ContextMeter(appearance)
         self.hint = make_label("", "small", wraps=True)
         self.button = IconButton(appearance, "arrow-up", "Send", "on_accent")
@@ -58,6 +60,7 @@ class Composer(QFrame):
         self._connect()
         set_look(self.switch.segment(1), look="think")
         self.set_knows_effort(known=True)
+        self.show_rendered("")
         self._refresh()
 
     @property
@@ -88,9 +91,10 @@ class Composer(QFrame):
             self.switch.setToolTip("The model in use can’t be told how hard to think.")
 
     def show_rendered(self, settings: str) -> None:
-        """Show in the switch's tooltip what the last prompt really contained."""
-        if settings:
-            self.switch.setToolTip(f"Answer at once, or think first (Ctrl+T)\nLast prompt: {settings}")
+        """Show beside the switch what the settings block of the last prompt really said; nothing hides it."""
+        self.proof.setText(settings_in_words(settings))
+        self.proof.setToolTip(f"Settings in the last prompt:\n{settings}")
+        self.proof.setVisible(bool(settings))
 
     def set_sees_pictures(self, *, sees: bool) -> None:
         """Say whether the model in use takes pictures."""
@@ -108,6 +112,7 @@ class Composer(QFrame):
         """Put what is written aside and show the draft of chat `key`."""
         self._shelf.put(self._key, self.draft)
         self._key = key
+        self.show_rendered("")
         self.input.setPlainText(self._shelf.take(key).text)
         self.input.moveCursor(self.input.textCursor().MoveOperation.End)
         self._refresh()
@@ -188,6 +193,8 @@ class Composer(QFrame):
         row.setSpacing(8)
         row.addWidget(self.switch)
         row.addWidget(self.picture_button)
+        row.addSpacing(4)
+        row.addWidget(self.proof)
         row.addStretch(1)
         row.addWidget(self.meter)
         row.addSpacing(4)
@@ -229,6 +236,12 @@ class Composer(QFrame):
             hint = "The model in use can’t see pictures."
         self.hint.setText(hint)
         self.hint.setVisible(bool(hint))
+
+
+def settings_in_words(settings: str) -> str:
+    """Return what a rendered settings block says, without the control words around it."""
+    found = re.search(r'"reasoning_effort": "(\w+)"', settings)
+    return f"prompt said: reasoning_effort {found[1]}" if found else ""
 
 
 def _hint_for(draft: Draft, busy_words: str, *, pressed: bool) -> str:

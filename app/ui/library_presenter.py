@@ -68,7 +68,9 @@ class LibraryPresenter:
         session.summaries[summary.id] = summary
         self._window.show_chat_title(summary.title)
         chat.show_transcript(shown=True)
-        chat.transcript.show_conversation(event.conversation.messages)
+        messages = event.conversation.messages
+        chat.transcript.show_conversation(messages)
+        chat.composer.show_rendered(messages[-1].settings_rendered if messages else "")
         self._commands.measure()
 
     def _delete(self, event: ConversationDeleted) -> None:

@@ -45,7 +45,8 @@ class ModelPresenter:
                 self._lose(ModelState.NONE, "Loading was cancelled.")
             case EngineStopped():
                 self._lose(ModelState.STOPPED, "The model has stopped.")
-                self._window.notices.say("model", event.sentence, ("Start again", self._commands.restart_engine))
+                if event.sentence != self._session.said_in_chat:  # one sentence is enough
+                    self._window.notices.say("model", event.sentence, ("Start again", self._commands.restart_engine))
             case _:
                 assert_never(event)
 

@@ -108,7 +108,7 @@ class OfferCard(QFrame):
     def _lay_out(self) -> None:
         offer = self.offer
         about = "" if offer.exact else "about "
-        facts = f"{offer.quantization} · {about}{in_bytes(offer.total_bytes)} · {offer.licence}"
+        facts = f"{offer.repository} · {offer.quantization} · {about}{in_bytes(offer.total_bytes)} · {offer.licence}"
         column = QVBoxLayout(self)
         column.setContentsMargins(16, 14, 16, 14)
         column.setSpacing(4)

@@ -39,6 +39,7 @@ class Session:
     is_open: bool = True
     awaits_id: bool = False  # the first message of the new chat that is shown is on its way
     running: RunningTurn | None = None
+    said_in_chat: str = ""  # the sentence that ended the last turn, where the person can see it
     model: ModelInUse | None = None
     is_model_ready: bool = False
     summaries: dict[str, ConversationSummary] = field(default_factory=dict)

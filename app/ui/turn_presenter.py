@@ -61,6 +61,7 @@ class TurnPresenter:
         session, chat = self._session, self._window.chat
         conversation_id = event.answer.conversation_id
         session.running = RunningTurn(event.turn_id, conversation_id)
+        session.said_in_chat = ""
         was_sent = chat.composer.confirm_sent(event.question.text)
         if was_sent and session.awaits_id and session.shown_id is None:
             self._adopt(conversation_id)
@@ -84,6 +85,7 @@ class TurnPresenter:
         if session.paints(event.turn_id):
             if isinstance(event, TurnFailed):
                 self._view.fail_turn(event.answer, event.sentence)
+                session.said_in_chat = event.sentence
             else:
                 self._view.finish_turn(event.answer)
         else:

@@ -158,13 +158,13 @@ class Stage:
     def failed(self, started: TurnStarted) -> TurnFailed:
         return self.recorder.wait_for(TurnFailed, lambda event: event.turn_id == started.turn_id)
 
-    def settle(self) -> ConversationsListed:
-        """Wait until the worker has done everything that was asked before."""
-        query = uuid.uuid4().hex
-        self.service.list_conversations(query)
-        self.recorder.wait_for(ConversationsListed, lambda event: event.query == query)
-        self.service.list_conversations("")
-        return self.recorder.wait_for(ConversationsListed, lambda event: event.query == "")
+    def settle(self, query: str = "") -> ConversationsListed:
+        """Wait until the worker has done everything that was asked before, and return the list as it is then."""
+        barrier = uuid.uuid4().hex
+        for text in (barrier, query):
+            self.service.list_conversations(text)
+            listed = self.recorder.wait_for(ConversationsListed, lambda event, text=text: event.query == text)
+        return listed
 
     # --- the disk, as another process sees it ---
 

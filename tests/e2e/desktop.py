@@ -19,6 +19,7 @@ from PIL import Image, ImageGrab
 
 ROOT = Path(__file__).resolve().parents[2]
 SCREENSHOTS = Path(os.environ.get("SOLO_SCREENSHOTS", ROOT / "build" / "screenshots"))
+ORIGIN = (30, 30)  # where the inside of Solo's window is put on the screen
 T = TypeVar("T")
 
 
@@ -82,15 +83,14 @@ class Screen:
         """Return the id of the visible window whose title matches, or an empty string."""
         return self.xdotool("search", "--onlyvisible", "--name", title).split("\n")[0]
 
-    def position(self, window: str) -> tuple[int, int]:
-        """Return where a window's inside begins on the screen."""
-        shell = dict(line.split("=", 1) for line in self.xdotool("getwindowgeometry", "--shell", window).splitlines())
-        return int(shell["X"]), int(shell["Y"])
+    def picture(self) -> Image.Image:
+        """Return what is on the screen."""
+        return ImageGrab.grab(xdisplay=self.display)
 
     def screenshot(self, name: str) -> Image.Image:
         """Save and return a picture of the screen."""
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
-        picture = ImageGrab.grab(xdisplay=self.display)
+        picture = self.picture()
         picture.save(SCREENSHOTS / f"{name}.png")
         return picture
 
@@ -146,18 +146,16 @@ class Program:
                 [sys.executable, "-m", "app", *arguments], cwd=ROOT, env=environment, stderr=errors
             )
         self.window_id = wait_for(lambda: self.screen.window("Solo"), "the window")
-        self.screen.xdotool("windowmove", "--sync", self.window_id, "30", "30")
+        self.screen.xdotool("windowmove", "--sync", self.window_id, *map(str, ORIGIN))
         self.screen.xdotool("windowactivate", "--sync", self.window_id)
 
     def focus(self) -> None:
         """Bring the window to the front."""
         self.screen.xdotool("windowactivate", "--sync", self.window_id)
 
-    @property
-    def first_conversation(self) -> tuple[int, int]:
-        """Return where the first conversation of the sidebar's list is on the screen."""
-        x, y = self.screen.position(self.window_id)
-        return x + 110, y + 143
+    def click(self, place: tuple[int, int]) -> None:
+        """Click at a place counted from the window's corner."""
+        self.screen.click(ORIGIN[0] + place[0], ORIGIN[1] + place[1])
 
     def quit(self) -> int:
         """Quit by the keyboard and return the exit code."""
@@ -177,6 +175,31 @@ class Program:
         if self.process is not None and self.process.poll() is None:
             self.process.kill()
             self.process.wait(10)
+
+    def see(self, what: str, place: tuple[int, int]) -> None:
+        """Wait until something stands at a place, counted from the window's corner, and nothing moves there."""
+        x, y = ORIGIN[0] + place[0], ORIGIN[1] + place[1]
+        box = (x - 60, y - 20, x + 60, y + 20)
+        looks: list[bytes] = []
+
+        def is_there() -> bool:
+            area = self.screen.picture().crop(box)
+            looks.append(area.tobytes())
+            is_plain = len(area.getcolors(maxcolors=1 << 16) or []) < 8
+            return not is_plain and len(looks) > 1 and looks[-1] == looks[-2]
+
+        wait_for(is_there, f"{what} on the screen")
+
+    def engine_is_gone(self) -> bool:
+        """Tell whether no engine of this program's home is left running."""
+        marker = f"XDG_DATA_HOME={self.home / 'data'}".encode()
+        for environment in Path("/proc").glob("[0-9]*/environ"):
+            try:
+                if marker in environment.read_bytes():
+                    return False
+            except OSError:  # it ended while we looked, or is not ours
+                continue
+        return True
 
     def engine_pid(self) -> int | None:
         """Return the process id of the engine's child, if it runs."""

@@ -9,6 +9,8 @@ from PySide6.QtCore import QMimeData, Qt, QUrl
 from PySide6.QtGui import QDrag, QMouseEvent
 from PySide6.QtWidgets import QApplication, QLabel
 
+PLACE = (1130, 780)  # of the window's inside on the screen
+
 
 class Source(QLabel):
     """Offer one file to be dragged away."""
@@ -17,7 +19,7 @@ class Source(QLabel):
         super().__init__(file.name)
         self._file = file
         self.setWindowTitle("Drag source")
-        self.setGeometry(1130, 780, 120, 80)
+        self.setGeometry(*PLACE, 120, 80)
 
     def mouseMoveEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         if not event.buttons() & Qt.MouseButton.LeftButton:

@@ -12,9 +12,12 @@ import pytest
 from PIL import Image
 
 from tests.e2e.desktop import ROOT, Program, wait_for
+from tests.e2e.drag_source import PLACE
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(600)]
 
+FIRST_CHAT = (110, 143)
+MESSAGE = (420, 125)  # both counted from the window's corner
 LAST_ANSWER = (
     "SELECT state, reasoning, settings_rendered FROM messages WHERE role = 'assistant' ORDER BY rowid DESC LIMIT 1"
 )
@@ -50,8 +53,7 @@ def drop_picture(solo: Program, picture: Path) -> None:
         window = wait_for(lambda: solo.screen.window("Drag source"), "the other window")
         solo.screen.xdotool("windowactivate", "--sync", window)
         solo.screen.xdotool("windowraise", window)
-        x, y = solo.screen.position(window)
-        solo.screen.drag((x + 40, y + 40), (760, 420))
+        solo.screen.drag((PLACE[0] + 40, PLACE[1] + 40), (760, 420))
         # The other program hands its file over only now: it must live until that has happened.
         stored = solo.home / "data" / "solo" / "attachments"
         wait_for(lambda: [path for path in stored.rglob("*") if path.is_file()], "the picture's arrival")
@@ -88,8 +90,9 @@ def test_a_first_day(solo: Program, thinking_model: Path, projector: Path, tmp_p
     assert solo.quit() == 0
 
     solo.start("--model", str(thinking_model))
-    solo.screen.click(*solo.first_conversation)
-    wait_for(lambda: solo.screen.window("Hello, what can you do"), "the conversation's return")
+    solo.see("the list", FIRST_CHAT)
+    solo.click(FIRST_CHAT)
+    solo.see("the conversation", MESSAGE)
     solo.screen.screenshot("light-reopened")
     export(solo, tmp_path / "export" / "day.md", "ctrl+e")
     exported = (tmp_path / "export" / "day.md").read_text(encoding="utf-8")
@@ -137,8 +140,9 @@ def test_stopping_killing_and_going_on(solo: Program, small_model: Path) -> None
     assert answers(solo, "growing") == 1
     solo.start("--model", str(small_model))
     wait_for(lambda: answers(solo, "interrupted") == 1, "the interrupted answer's return", 20)
-    solo.screen.click(*solo.first_conversation)
-    wait_for(lambda: solo.screen.window("Talk without end"), "the conversation's return")
+    solo.see("the list", FIRST_CHAT)
+    solo.click(FIRST_CHAT)
+    solo.see("the conversation", MESSAGE)
     solo.screen.screenshot("light-interrupted")
     (text,) = solo.rows(LAST_TEXT)[0]
     assert text

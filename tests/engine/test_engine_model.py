@@ -32,6 +32,7 @@ from app.engine.pictures import prepare_picture
 from app.engine.process import engine_command
 from app.engine.protocol import (
     AnswerPiece,
+    Died,
     Generated,
     Loaded,
     PictureFile,
@@ -474,6 +475,43 @@ def test_loading_another_model_takes_the_place_of_the_first(
     assert recorder.engine.pid == pid
     ended = recorder.generated(user("Count!"))
     assert recorder.answer(ended.request_id).startswith("## Short answer")
+
+
+ABORTING = """
+import app.engine.child.__main__ as entry
+from app.engine.child import serving
+from llama_cpp import llama_cpp
+def give_up(*_): llama_cpp._lib.ggml_abort(b"ggml.c", 7, {message!r})
+serving.Server.handle = give_up
+entry.main()
+"""
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [(b"GGML_ASSERT(x > 0) failed", "inside itself"), (b"failed to allocate the buffer", "(memory ran out)")],
+)
+def test_when_native_code_gives_up_its_reason_is_told(
+    start: NewEngine, small_model: Path, caplog: pytest.LogCaptureFixture, message: bytes, words: str
+) -> None:
+    caplog.set_level(logging.INFO)
+    recorder = start(command=[sys.executable, "-c", ABORTING.format(message=message)])
+
+    died = recorder.end_of(recorder.load(small_model))
+
+    assert isinstance(died, Died)
+    assert words in str(died.error)
+    assert f"ggml.c:7: {message.decode()}" in caplog.text
+
+
+def test_nothing_is_imported_from_the_current_folder(
+    start: NewEngine, small_model: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("llama_cpp", "gguf", "logging", "app"):
+        (tmp_path / f"{name}.py").write_text("raise SystemExit('a stranger was imported')")
+    monkeypatch.chdir(tmp_path)
+
+    assert isinstance(start().loaded(small_model.resolve()), Loaded)
 
 
 def test_words_arrive_while_the_answer_grows(start: NewEngine, thinking_model: Path) -> None:

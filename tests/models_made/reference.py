@@ -65,9 +65,7 @@ def write(
     return writer.encode_instruct(normalizer.from_chat_completion_request(request)).tokens
 
 
-def _convert(
-    message: PromptMessage, sizes: list[tuple[int, int]]
-) -> SystemMessage | UserMessage | AssistantMessage:
+def _convert(message: PromptMessage, sizes: list[tuple[int, int]]) -> SystemMessage | UserMessage | AssistantMessage:
     match message.role:
         case Role.SYSTEM:
             return SystemMessage(content=message.text)

@@ -11,6 +11,7 @@ from pytestqt.qtbot import QtBot
 
 from app.core.events import PictureAttached, PictureRefused, PromptRendered, Refused, TurnStarted
 from app.core.messages import ReasoningEffort
+from app.ui import message_input
 from app.ui.composer import Composer
 from app.ui.drops import to_png
 from app.ui.message_input import MessageInput
@@ -75,12 +76,15 @@ def test_enter_never_sends_during_a_composition(stage: Stage, box: MessageInput,
     assert "\n" not in box.toPlainText()
 
 
-def test_the_enter_that_accepts_a_composition_does_not_send(stage: Stage, box: MessageInput, qtbot: QtBot) -> None:
+def test_the_enter_that_accepts_a_composition_does_not_send(
+    stage: Stage, box: MessageInput, qtbot: QtBot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(message_input, "_AFTER_COMPOSITION_MS", 60_000)
     compose(box, "にほん")
     compose(box, "", commit="日本")
     qtbot.keyClick(box, Key.Key_Return)  # delivered once more by some input methods
     assert stage.service.asked("send") == []
-    qtbot.waitUntil(lambda: not box.is_composing)
+    monkeypatch.setattr(message_input, "_AFTER_COMPOSITION_MS", 0)
     qtbot.keyClick(box, Key.Key_Return)
     assert stage.service.asked("send") == [(None, "日本", (), ReasoningEffort.NONE)]
 
@@ -192,10 +196,15 @@ def test_ctrl_t_switches_and_the_next_message_says_so(
     assert stage.service.asked("change_settings")[-1][0].effort is ReasoningEffort.HIGH
 
 
-def test_the_switch_tells_what_the_last_prompt_really_contained(stage: Stage, composer: Composer) -> None:
+def test_what_the_last_prompt_really_contained_stands_beside_the_switch(stage: Stage, composer: Composer) -> None:
     stage.session.shown_id = "c1"
-    stage.show(TurnStarted("a1", question(), answer()), PromptRendered("a1", "reasoning_effort: high", 120))
-    assert "reasoning_effort: high" in composer.switch.toolTip()
+    settings = '[MODEL_SETTINGS]{"reasoning_effort": "high"}[/MODEL_SETTINGS]'
+    stage.show(TurnStarted("a1", question(), answer()), PromptRendered("a1", settings, 120))
+    assert composer.proof.text() == "prompt said: reasoning_effort high"
+    assert settings in composer.proof.toolTip()
+    assert not composer.proof.isHidden()
+    composer.show_draft("another chat")
+    assert composer.proof.isHidden()
 
 
 def test_a_model_without_the_switch_has_it_off(composer: Composer) -> None:

@@ -222,6 +222,15 @@ def test_a_stopped_engine_is_started_again_by_one_button(stage: Stage) -> None:
     assert stage.service.asked("restart_engine") == [()]
 
 
+def test_an_engine_that_dies_in_a_turn_is_told_once(stage: Stage) -> None:
+    stage.session.shown_id = "c1"
+    sentence = "The engine stopped unexpectedly. Your chat is saved."
+    failed = events.TurnFailed("a1", answer(state=MessageState.FAILED), sentence)
+    stage.show(LOADED, events.TurnStarted("a1", question(), answer()), failed, events.EngineStopped(sentence))
+    assert state_of(stage) == ("Small · stopped", "error")
+    assert not [button for button in stage.window.findChildren(QPushButton) if button.text() == "Start again"]
+
+
 def test_what_the_model_can_do_reaches_the_composer(stage: Stage) -> None:
     blind = events.ModelLoaded(MODEL, None, "Blind", 8192, False, False, 1.0, ())
     stage.show(blind)

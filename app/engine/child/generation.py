@@ -81,7 +81,7 @@ class Turn:
             self._cancellation.check()
             self._model.session.decode(piece)
             done += count_tokens(piece)
-        self._clock.end_reading()
+            self._clock.note_reading()
         self._send(Prefilled(self._id, total, total))
 
     def _write(self, reader: TokenReader) -> StopReason:
@@ -127,7 +127,7 @@ class _Clock:
     def begin_reading(self) -> None:
         self._reading_since = self._read_at = time.monotonic()
 
-    def end_reading(self) -> None:
+    def note_reading(self) -> None:
         self._read_at = time.monotonic()
 
     def count_token(self, *, was_reasoning: bool, reasoning: bool) -> None:

@@ -72,7 +72,7 @@ class Loader:
         parameters = model_parameters(self._request.plan, headers.overrides, self._progress)
         model = self._load_weights(parameters)
         undo.callback(llama.llama_model_free, model)
-        vocabulary = _vocabulary_of(model)
+        vocabulary = _vocabulary_of(model, str(headers.model.get("tokenizer.ggml.pre", "")))
         renderer = renderer_for(model, headers.arch, vocabulary)
         context = self._make_context(model)
         undo.callback(llama.llama_free, context)
@@ -160,12 +160,12 @@ class Loader:
         )
 
 
-def _vocabulary_of(model: int) -> Vocabulary:
+def _vocabulary_of(model: int, pre: str) -> Vocabulary:
     if llama.llama_model_has_encoder(model) or llama.llama_model_is_diffusion(model):
         raise ModelNotSupported(
             "This model does not write word after word, so this program can't chat with it. Choose a chat model."
         )
-    vocabulary = Vocabulary(llama.llama_model_get_vocab(model))
+    vocabulary = Vocabulary(llama.llama_model_get_vocab(model), pre)
     if vocabulary.kind == llama.LLAMA_VOCAB_TYPE_NONE or vocabulary.size < 2:
         raise ModelNotSupported("The file holds no vocabulary, so the model can't be asked. Choose another file.")
     return vocabulary

@@ -8,19 +8,22 @@ from functools import cache
 from llama_cpp import llama_cpp as llama
 
 from app.core.errors import ModelNotSupported
+from app.engine.child.tekken import TekkenCutter
 
 _PIECE_BYTES = 256
+_TEKKEN = "tekken"
 
 
 class Vocabulary:
-    """Wrap llama.cpp's vocabulary; token ids are ints."""
+    """Wrap llama.cpp's vocabulary; token ids are ints. `pre` names how it cuts text into words."""
 
-    def __init__(self, handle: int) -> None:
+    def __init__(self, handle: int, pre: str = "") -> None:
         self._handle = handle
         self._piece = ctypes.create_string_buffer(_PIECE_BYTES)
         self.size: int = llama.llama_vocab_n_tokens(handle)
         # Bound to the object, so that the cache goes when the model goes.
         self.control = cache(self._control)
+        self._tekken = TekkenCutter(self._ranks, self._tokenize_text) if pre == _TEKKEN else None
 
     @property
     def kind(self) -> int:
@@ -49,6 +52,14 @@ class Vocabulary:
 
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
         """Return the tokens of `text`, adding none; control tokens only if `parse_special`."""
+        if self._tekken is not None and not parse_special:
+            return self._tekken.tokenize(text)
+        return self._tokenize(text, parse_special=parse_special)
+
+    def _tokenize_text(self, text: str) -> list[int]:
+        return self._tokenize(text, parse_special=False)
+
+    def _tokenize(self, text: str, *, parse_special: bool) -> list[int]:
         raw = text.encode("utf-8", "replace")  # a lone surrogate, which is not text, becomes "?"
         room = len(raw) + 8  # every token but an inserted leading blank takes at least one byte
         while True:
@@ -89,6 +100,11 @@ class Vocabulary:
             if count >= 0:
                 return self._piece.raw[:count]
             self._piece = ctypes.create_string_buffer(-count)
+
+    def _ranks(self) -> dict[bytes, int]:
+        """Return the text tokens by their bytes; in this kind of vocabulary their order is that of merging."""
+        tokens = ((self.piece(token), token) for token in range(self.size) if not self.is_control(token))
+        return {piece: token for piece, token in tokens if piece}
 
     def _text(self, token: int) -> str:
         if not 0 <= token < self.size:

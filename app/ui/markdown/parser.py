@@ -16,6 +16,7 @@ References = MutableMapping[str, Any]
 
 MARKUP_LIMIT = 20_000  # characters of one paragraph; a longer one is shown without its marks
 _DEEPEST = 40
+_MARK = re.compile(r"\\.|``+|`|\*\*")  # what follows a backslash is no mark; longer runs are left alone
 _TASK = re.compile(r"\[([ xX])\]\s+")
 
 
@@ -44,9 +45,15 @@ def parse_inline(tokens: Sequence[Token], references: References) -> None:
         token.children = children
 
 
-def parse(text: str, references: References) -> list[Token]:
-    """Return all tokens of `text`; link definitions go into `references`."""
+def parse(text: str, references: References, *, open_ended: bool = False) -> list[Token]:
+    """Return all tokens of `text`; link definitions go into `references`.
+
+    `open_ended` is for a text that still arrives: code and bold print that are open at its end count as
+    closed there, so that their marks don't flash up before the words they belong to are complete.
+    """
     tokens = parse_blocks(text, references)
+    if open_ended:
+        _close_marks(tokens)
     parse_inline(tokens, references)
     return tokens
 
@@ -65,3 +72,28 @@ def _mark_task(item: Token, line: Token) -> None:
     if task:
         item.attrSet("class", "unchecked" if task[1] == " " else "checked")
         line.content = line.content[task.end() :]
+
+
+def _close_marks(tokens: Sequence[Token]) -> None:
+    last = next((token for token in reversed(tokens) if token.nesting >= 0), None)
+    if last is not None and last.type == "inline" and len(last.content) <= MARKUP_LIMIT:
+        last.content = close_marks(last.content)
+
+
+def close_marks(line: str) -> str:
+    """Return `line` with the code span or bold print closed that is open at its end."""
+    open_code = bold = False
+    for mark in _MARK.findall(line):
+        if mark == "`":
+            open_code = not open_code
+        elif mark == "**" and not open_code:
+            bold = not bold
+    closed = line.rstrip()
+    if open_code:
+        closed = closed[:-1] if closed.endswith("`") else closed + "`"
+    elif closed.endswith("*") and not closed.endswith("**") and bold:
+        closed += "*"
+        bold = False
+    if bold:
+        closed = closed[:-2] if closed.endswith("**") else closed + "**"
+    return closed if open_code or bold or closed != line.rstrip() else line

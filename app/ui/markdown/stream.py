@@ -48,18 +48,13 @@ class MarkdownStream:
         self._tail += clean_text(text)
 
     def update(self) -> Update:
-        """Return what has changed since the last call, as if the text ended here."""
-        first = self._n_settled
-        self._settle()
-        settled, self._fresh = self._fresh, []
-        self._n_settled += len(settled)
-        tail = flatten(parse(self._tail, dict(self._references)), self._continued)
-        return Update(first, settled + tail)
+        """Return what has changed since the last call, with marks that are still open taken as closed."""
+        return self._update(open_ended=True)
 
     def finish(self) -> Update:
         """Return the rest; where links were defined after their use, the whole text again."""
+        update = self._update(open_ended=False)
         source = "".join(self._settled_source)
-        update = self.update()
         references = dict(self._references)
         parse_blocks(self._tail, references)
         if not references or "[" not in source:
@@ -67,7 +62,15 @@ class MarkdownStream:
         again = MarkdownStream()
         again._references = references
         again.feed(source + self._tail)
-        return again.update()
+        return again._update(open_ended=False)
+
+    def _update(self, *, open_ended: bool) -> Update:
+        first = self._n_settled
+        self._settle()
+        settled, self._fresh = self._fresh, []
+        self._n_settled += len(settled)
+        tokens = parse(self._tail, dict(self._references), open_ended=open_ended)
+        return Update(first, settled + flatten(tokens, self._continued))
 
     def _settle(self) -> None:
         complete = self._tail[: self._tail.rfind("\n") + 1]

@@ -52,7 +52,8 @@ class AnswerView(Stack):
         self.copy_button.clicked.connect(self._copy)
         self.again_button = self.footer.add_button("refresh-cw", "Answer again")
         self.again_button.clicked.connect(lambda: self.regenerate_requested.emit(self.message.id))
-        self._arrange()
+        for row, gap in ((self.body, 8), (self.status, 8), (self.notice, 10), (self.footer, 0)):
+            self.add_row(row, gap)
         self.restyle()
         self._begin(message)
 
@@ -131,15 +132,6 @@ class AnswerView(Stack):
         """Hide the actions."""
         self.footer.set_hovered(False)
 
-    def _arrange(self) -> None:
-        self._rows.clear()
-        for row, gap in ((self.reasoning, 0), (self.body, 8), (self.status, 8), (self.notice, 10)):
-            if row is not None:
-                hidden = row.isHidden() and row.parentWidget() is self
-                self.add_row(row, gap)
-                row.setVisible(not hidden)
-        self.add_row(self.footer, 0)
-
     def _begin(self, message: Message) -> None:
         self._arrived = message.text
         growing = message.state is MessageState.GROWING
@@ -158,7 +150,7 @@ class AnswerView(Stack):
             self.reasoning = ReasoningBlock(self._stage)
             self.reasoning.set_settings(self._settings)
             self.reasoning.folding.connect(self.folding)
-            self._arrange()
+            self.add_row(self.reasoning, first=True)
             self.lay_out()
         return self.reasoning
 

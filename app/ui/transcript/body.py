@@ -32,6 +32,8 @@ _GAP_BELOW_HEADING = 6
 _GAP_BELOW_TABLE = 16
 _QUOTE_BAR = 3
 _LEAST_WIDTH = 120
+_MOST_VIEWS = 2_000  # more than any answer needs that was written to be read
+_REST = HtmlPiece("<p><i>This answer goes on, but is too long to show. Copy it to read the rest.</i></p>")
 
 PieceView = TextView | TableView | CodeView | FormulaView | RuleView
 
@@ -131,6 +133,7 @@ class MarkdownBody(QWidget):
     # --- inside ---
 
     def _show(self, update: Update) -> None:
+        update = _within_limit(update)
         changed = len(self._pieces)
         end = update.first + len(update.pieces)
         while len(self._views) > end:
@@ -190,6 +193,14 @@ class MarkdownBody(QWidget):
             if view.isHidden():
                 view.show()
             self._bottoms.append(top + height)
+
+
+def _within_limit(update: Update) -> Update:
+    """Leave out what would make the window too heavy."""
+    if update.first + len(update.pieces) <= _MOST_VIEWS:
+        return update
+    first = min(update.first, _MOST_VIEWS)
+    return Update(first, [*update.pieces[: _MOST_VIEWS - first], _REST])
 
 
 def _make_view(piece: Piece, stage: Stage, *, muted: bool) -> PieceView:

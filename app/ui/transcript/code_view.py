@@ -49,6 +49,7 @@ class CodePane(TextPane):
     def set_code(self, code: str, language: str) -> None:
         """Show `code`; where it only grew, only the end is laid out again."""
         grown = bool(self._code) and code.startswith(self._code)
+        first = self.text_document.blockCount() - 1 if grown else 0
         if grown:
             cursor = QTextCursor(self.text_document)
             cursor.movePosition(QTextCursor.MoveOperation.End)
@@ -60,21 +61,30 @@ class CodePane(TextPane):
         self._code = code
         now = time.monotonic()
         if not grown or now >= self._next_lexing_s:
-            self.color(language)
+            first = min(first, self.color(language))
             self._next_lexing_s = now + (time.monotonic() - now) / _LEXING_SHARE
-        self.update()
+        self._update_from(first)
 
-    def color(self, language: str) -> None:
-        """Colour the lines whose colours have changed."""
+    def color(self, language: str) -> int:
+        """Colour the lines whose colours have changed; return the number of the first of them."""
         lines = highlight(self._code, language)
         inks = DARK_INKS if self.stage.look.colors.is_dark else LIGHT_INKS
+        first = len(lines)
         block = self.text_document.begin()
         for number, line in enumerate(lines):
             if number >= len(self._lines) or self._lines[number] != line:
                 block.layout().setFormats([_range(span.start, span.length, inks[span.ink]) for span in line])
                 self.text_document.markContentsDirty(block.position(), block.length())
+                first = min(first, number)
             block = block.next()
         self._lines = lines
+        return first
+
+    def _update_from(self, number: int) -> None:
+        """Paint from a line on; all above it has not changed."""
+        block = self.text_document.findBlockByNumber(number)
+        top = int(self.text_document.documentLayout().blockBoundingRect(block).top()) if number else 0
+        self.update(0, top - 1, self.width(), self.height() - top + 1)
 
     def recolor(self, language: str) -> None:
         """Take over the stage's present look."""
@@ -138,6 +148,7 @@ class CodeView(QWidget):
     def settle(self) -> None:
         """Colour the code for good once it is complete."""
         self._pane.color(self._piece.language)
+        self._pane.update()
 
     def restyle(self) -> None:
         """Take over the stage's present look."""

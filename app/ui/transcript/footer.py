@@ -23,7 +23,7 @@ class Footer(QWidget):
         self._stats = QLabel()
         self._stats.setProperty("look", "small")
         self._row = QHBoxLayout(self)
-        self._row.setContentsMargins(0 if at_right else -6, 2, 0, 0)
+        self._row.setContentsMargins(0, 2, 0, 0)
         self._row.setSpacing(2)
         if not at_right:
             self._row.addWidget(self._stats)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QPushButton
+from PySide6.QtCore import QRectF, Qt, Signal
+from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
+from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QWidget
 
 from app.ui.icons import draw_pixmap
+from app.ui.theme import RADIUS_CARD, blend
 from app.ui.transcript.stage import Stage
 
 _ICON = 18
 
 
-class Notice(QFrame):
+class Notice(QWidget):
     """Show a failure and one button."""
 
     chosen = Signal()
@@ -19,10 +21,7 @@ class Notice(QFrame):
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage
-        self.setObjectName("notice")
-        self.setProperty("kind", "error")
         self._icon = QLabel()
-        self._icon.setAlignment(Qt.AlignmentFlag.AlignTop)
         self._sentence = QLabel()
         self._sentence.setWordWrap(True)
         self._sentence.setTextFormat(Qt.TextFormat.PlainText)
@@ -34,7 +33,7 @@ class Notice(QFrame):
         row.setSpacing(10)
         row.addWidget(self._icon)
         row.addWidget(self._sentence, 1)
-        row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignTop)
+        row.addWidget(self.button)
         self.restyle()
 
     def say(self, sentence: str, button_text: str) -> None:
@@ -50,3 +49,13 @@ class Notice(QFrame):
         """Take over the stage's present look."""
         color = self._stage.look.colors.error
         self._icon.setPixmap(draw_pixmap("circle-alert", color, _ICON, self.devicePixelRatioF()))
+        self.update()
+
+    def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002 - Qt's signature
+        """Paint a card with a breath of the error's colour."""
+        colors = self._stage.look.colors
+        painter = QPainter(self)
+        painter.setRenderHint(QPainter.RenderHint.Antialiasing)
+        painter.setPen(QPen(QColor(blend(colors.error, colors.window, 0.35)), 1))
+        painter.setBrush(QColor(blend(colors.error, colors.window, 0.06)))
+        painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS_CARD, RADIUS_CARD)

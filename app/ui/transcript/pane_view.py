@@ -150,6 +150,8 @@ class PaneView(QWidget):
         if self._marked[1] > self._marked[0]:
             chosen = QTextCharFormat()
             chosen.setBackground(QColor(selection_color(self.stage.look.colors)))
+            if "<ol" in self._html:  # Qt paints the numbers of a marked list with nothing else
+                chosen.setForeground(self.stage.look.ink(muted=self._muted))
             marks.append(self._mark(*self._marked, chosen))
         if 0 <= self._link_in_focus < len(self._links) and self.hasFocus():
             ring = QTextCharFormat()

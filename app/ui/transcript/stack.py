@@ -26,11 +26,11 @@ class Stack(QWidget):
         self._height = -1
         self._laid_out_at = -1
 
-    def add_row(self, row: QWidget, gap: int = 0) -> None:
-        """Add `row` below the others, `gap` pixels from the one above."""
+    def add_row(self, row: QWidget, gap: int = 0, *, first: bool = False) -> None:
+        """Add `row` below the others (or above them), `gap` pixels from the one above."""
         row.setParent(self)
         row.show()
-        self._rows.append((row, gap))
+        self._rows.insert(0 if first else len(self._rows), (row, gap))
         changed = getattr(row, "height_changed", None)
         if changed is not None:
             changed.connect(self.lay_out)

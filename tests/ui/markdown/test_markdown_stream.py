@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from app.ui.markdown.clean import clean_text
 from app.ui.markdown.flatten import flatten
-from app.ui.markdown.parser import parse
+from app.ui.markdown.parser import close_marks, parse
 from app.ui.markdown.pieces import CodePiece, HtmlPiece, Piece
 from app.ui.markdown.stream import MarkdownStream
 
@@ -111,3 +111,32 @@ def test_a_finished_part_of_an_open_list_is_settled() -> None:
     growing.update()
     growing.feed("- last")
     assert growing.update().first == 3
+
+
+@pytest.mark.parametrize(
+    ("arrived", "shown"),
+    [
+        ("a **bo", "a **bo**"),
+        ("a **", "a "),
+        ("a **b*", "a **b**"),
+        ("a **b**", "a **b**"),
+        ("a `co", "a `co`"),
+        ("a `", "a "),
+        ("**a `co", "**a `co`**"),
+        ("`a ** b`", "`a ** b`"),
+        (r"a \**b", r"a \**b"),
+        ("2 * 3 *", "2 * 3 *"),
+        ("``a ` b", "``a ` b`"),
+        ("plain  ", "plain  "),
+    ],
+)
+def test_open_marks_are_closed_while_text_arrives(arrived: str, shown: str) -> None:
+    assert close_marks(arrived) == shown
+
+
+def test_marks_do_not_flash_up() -> None:
+    growing = MarkdownStream()
+    growing.feed("A **bold")
+    assert growing.update().pieces == [HtmlPiece("<p>A <b>bold</b></p>")]
+    growing.feed(" word** and 2 ** 3")
+    assert growing.finish().pieces == [HtmlPiece("<p>A <b>bold word</b> and 2 ** 3</p>")]

@@ -1,0 +1,87 @@
+"""The first run: a page of offers, a download that is paused and goes on, and a chat with what arrived."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.e2e.desktop import ROOT, Program, wait_for
+
+pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(600)]
+
+REPOSITORY = "unsloth/Mistral-Small-4-119B-2603-GGUF"
+MODEL = "UD-Q4_K_M/Mistral-Small-4-119B-2603-UD-Q4_K_M-{:05}-of-00002.gguf"
+DOWNLOAD = (1041, 386)  # the first offer's button, from the window's corner
+
+
+@contextmanager
+def hub(folder: Path, *faults: str) -> Iterator[str]:
+    """Serve `folder` as the catalogue's first repository; yields the endpoint."""
+    options = [option for fault in faults for option in ("--fault", fault)]
+    command = [sys.executable, "-m", "tests.hub_server", f"{REPOSITORY}={folder}", *options]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as server:
+        assert server.stdout is not None
+        assert server.stdin is not None
+        yield server.stdout.readline().strip()
+        server.stdin.close()
+
+
+@pytest.fixture
+def repository(split_model: Path, projector: Path, tmp_path: Path) -> Path:
+    """A small model in two parts and its projector, under the names of the big one's."""
+    folder = tmp_path / "repository"
+    for number in (1, 2):
+        part = split_model.with_name(split_model.name.replace("00001-of", f"{number:05}-of"))
+        target = folder / MODEL.format(number)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(part.read_bytes())
+    (folder / "mmproj-F16.gguf").write_bytes(projector.read_bytes())
+    return folder
+
+
+def test_download_pause_quit_go_on_and_chat(solo: Program, repository: Path) -> None:
+    models = solo.home / "data" / "solo" / "models" / "mistral-small-4-q4-k-m"
+    with hub(repository, "drip,at=65536,seconds=0.5,times=-1") as endpoint:
+        solo.start(env={"HF_ENDPOINT": endpoint})
+        solo.see("the offers", DOWNLOAD)
+        solo.screen.screenshot("light-first-run")
+        solo.click(DOWNLOAD)
+        wait_for(lambda: list(models.glob("*.part*")), "the part file")
+        before = solo.screen.picture()
+        wait_for(lambda: solo.screen.picture() != before, "progress on the page")
+        solo.screen.screenshot("light-downloading")
+        solo.click(DOWNLOAD)  # it says Pause now
+        assert solo.quit() == 0
+        assert len(list(models.glob("*.gguf"))) < 3, "it was not paused"
+    with hub(repository) as endpoint:
+        solo.start(env={"HF_ENDPOINT": endpoint})
+        solo.see("the offers", DOWNLOAD)
+        solo.click(DOWNLOAD)
+        wait_for(lambda: len(list(models.glob("*.gguf"))) == 3, "the finished download", 120)
+        for path in models.glob("*.gguf"):
+            (source,) = repository.rglob(path.name)
+            assert path.read_bytes() == source.read_bytes()
+        wait_for(lambda: solo.screen.window("Solo") and (solo.home / "config/solo/settings.json").exists(), "the load")
+        solo.screen.keys("ctrl+l")
+        solo.screen.type("Hello")
+        solo.screen.keys("Return")
+        wait_for(lambda: solo.rows("SELECT message_id FROM growth"), "an answer of the downloaded model", 120)
+        solo.screen.keys("Escape")
+        solo.screen.screenshot("light-after-first-run")
+        assert solo.quit() == 0
+    assert solo.engine_is_gone()
+
+
+def test_no_network_is_a_sentence(solo: Program) -> None:
+    solo.start(env={"HF_ENDPOINT": "http://127.0.0.1:9"})
+    solo.see("the offers", DOWNLOAD)
+    before = solo.screen.screenshot("light-offers")
+    solo.click(DOWNLOAD)
+    wait_for(lambda: solo.screen.picture() != before, "a change on the page")
+    solo.screen.screenshot("light-no-network")
+    assert solo.quit() == 0
