@@ -22,6 +22,8 @@ HERE = ROOT / "packaging"
 ICON = ROOT / "resources" / "icons" / "solo.svg"
 ICON_SIZES = (16, 24, 32, 48, 64, 128, 256, 512)
 ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}
+# Without these Solo runs, but on the processor alone and through X.
+RECOMMENDED = ("libvulkan1", "mesa-vulkan-drivers", "libwayland-client0", "libwayland-cursor0", "libwayland-egl1")
 # What the bundle leaves to the system, besides what the set-up asks for.
 BASE_PACKAGES = ("libstdc++6", "libgcc-s1", "libexpat1")
 
@@ -77,7 +79,7 @@ def make_control(version: str, architecture: str, description: str, installed_ki
         "Maintainer: The authors of Solo <solo@localhost>\n"
         f"Installed-Size: {installed_kib}\n"
         f"Depends: {', '.join(depends())}\n"
-        "Recommends: libvulkan1, mesa-vulkan-drivers\n"
+        f"Recommends: {', '.join(RECOMMENDED)}\n"
         "Description: chat with one local model on your own machine\n"
         f" {description}\n"
     )

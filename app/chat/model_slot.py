@@ -51,6 +51,11 @@ class ModelSlot:
         return self._state is _State.READY
 
     @property
+    def is_in_use(self) -> bool:
+        """Say whether a model answers or is being loaded."""
+        return self._state in (_State.READY, _State.LOADING)
+
+    @property
     def name(self) -> str:
         """Return the model's name, empty when none was opened."""
         return self._opening.model.name if self._opening else ""

@@ -125,7 +125,7 @@ class Service(Protocol):
     def download(self, offer_id: str, target: Path) -> None:
         """Download, or go on with, an offer; publishes DownloadProgressed ..., then how it ended.
 
-        A finished download is opened.
+        A finished download is opened, unless another model is in use.
         """
         ...
 

@@ -160,8 +160,12 @@ class ChatService:
         self._downloads.list_offers(target or self._paths.models)
 
     def download(self, offer_id: str, target: Path) -> None:
-        """Download, or go on with, an offer; a finished one is opened."""
-        self._downloads.download(offer_id, target, self.open_model)
+        """Download, or go on with, an offer; a finished one is opened, unless another model is in use."""
+
+        def open_if_free(path: Path, projector: Path | None) -> None:
+            self._thread.do(lambda floor: None if floor.slot.is_in_use else floor.slot.open(path, projector))
+
+        self._downloads.download(offer_id, target, open_if_free)
 
     def stop_download(self) -> None:
         """Pause the download."""

@@ -16,6 +16,7 @@ DISPLAY_CLASS = "0x03"
 PCI_DEVICES = Path("/sys/bus/pci/devices")
 VULKAN_PACKAGES = "libvulkan-dev glslc spirv-headers"
 CPUINFO_CHARACTERS = 8192
+VECTOR_FLAGS = ("amx", "asimd", "avx", "bf16", "bmi", "f16c", "fma", "i8mm", "sme", "sse", "ssse", "sve")
 
 # The libraries belong to the package; without this CMake also leaves copies in site-packages/lib.
 COMMON_OPTIONS = (
@@ -164,16 +165,24 @@ def _find_windows_gpus(environ: Mapping[str, str]) -> tuple[tuple[str, ...], fro
     return (), frozenset(vendor for vendor, driver in drivers.items() if (system / driver).exists())
 
 
+def describe_cpu(cpuinfo: str) -> str:
+    """Return the processor's name and vector instructions, which a native build is tied to.
+
+    The other flags change with the kernel, and would cost a build after its every update.
+    """
+    first = cpuinfo.split("\n\n", 1)[0].splitlines()
+    facts = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first)}
+    flags = (facts.get("flags") or facts.get("Features") or "").split()
+    names = [facts.get(key, "") for key in ("model name", "CPU part")]
+    return " ".join([*names, *sorted(flag for flag in flags if flag.startswith(VECTOR_FLAGS))])
+
+
 def _read_cpu() -> str:
-    """Return the processor's name and its instruction sets, which a native build is tied to."""
     try:
         with Path("/proc/cpuinfo").open(encoding="utf-8", errors="replace") as stream:
-            text = stream.read(CPUINFO_CHARACTERS)
+            return describe_cpu(stream.read(CPUINFO_CHARACTERS))
     except FileNotFoundError:
         return platform.processor()
-    first = text.split("\n\n", 1)[0].splitlines()
-    wanted = ("model name", "flags", "CPU part", "Features")
-    return "\n".join(line for line in first if line.startswith(wanted))
 
 
 def _read(path: Path) -> str:

@@ -9,12 +9,15 @@ import platform
 import shutil
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 from scripts.bootstrap.backend import Build
 from scripts.bootstrap.places import ON_WINDOWS, Places, SetupFailed
 from scripts.bootstrap.steps import run_step
 
+BUILDING = "building-"
+ABANDONED_S = 24 * 3600
 NOTICE = "Compiling llama.cpp for this machine; it takes a few minutes, and only the first time."
 
 
@@ -55,8 +58,9 @@ def provide_wheel(places: Places, build: Build) -> Path:
 def _compile(places: Places, build: Build, shelf: Path) -> None:
     """Build into a folder beside `shelf`, then move it there whole."""
     places.wheels.mkdir(parents=True, exist_ok=True)
+    _clear_abandoned(places.wheels)
     # Beside the cache and not in /tmp, which is often memory and too small for a build.
-    work = Path(tempfile.mkdtemp(prefix="building-", dir=places.wheels))
+    work = Path(tempfile.mkdtemp(prefix=BUILDING, dir=places.wheels))
     try:
         fresh = work / "wheel"
         temporary = work / "tmp"
@@ -74,6 +78,13 @@ def _compile(places: Places, build: Build, shelf: Path) -> None:
         raise
     finally:
         shutil.rmtree(work, ignore_errors=True)
+
+
+def _clear_abandoned(wheels: Path) -> None:
+    """Remove what builds that were killed have left behind."""
+    for folder in wheels.glob(f"{BUILDING}*"):
+        if time.time() - folder.stat().st_mtime > ABANDONED_S:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _pip_wheel(places: Places, target: Path) -> list[str | Path]:

@@ -33,6 +33,13 @@ N_LAYERS = 20
 SOUND = Fault(Kind.CUT, at=1 << 40)  # a fault that never comes: the request before the one that is meant
 
 
+def use_hub(endpoint: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do what HF_ENDPOINT does when it is set before the program starts."""
+    template = constants.HUGGINGFACE_CO_URL_TEMPLATE.replace(constants.ENDPOINT, endpoint)
+    monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    monkeypatch.setattr(constants, "ENDPOINT", endpoint)
+
+
 @pytest.fixture
 def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     model = Gguf(small_metadata(block_count=N_LAYERS), small_tensors(N_LAYERS)).write(tmp_path / "served.gguf")
@@ -40,7 +47,7 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
     assert SMALL.projector is not None
     files = {SMALL.files[0]: model.read_bytes(), SMALL.projector.file: projector.read_bytes()}
     with HubServer() as server:
-        monkeypatch.setattr(constants, "ENDPOINT", server.endpoint)
+        use_hub(server.endpoint, monkeypatch)
         server.repositories[SMALL.repository] = Repository(files)
         yield server
         close_session()

@@ -2,14 +2,9 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
-import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -34,52 +29,13 @@ from app.engine.protocol import (
     Rendered,
     RequestFailed,
 )
+from tests.engine.conftest import Start
 from tests.engine.recorder import Recorder, fake_command, user
 
-NewRecorder = Callable[..., Recorder]
 
-
-@pytest.fixture
-def start() -> Iterator[NewRecorder]:
-    recorders: list[Recorder] = []
-
-    def start_fake(*arguments: str, **options: Any) -> Recorder:
-        recorders.append(Recorder(fake_command(*arguments), **options))
-        return recorders[-1]
-
-    yield start_fake
-    for recorder in recorders:
-        recorder.engine.close()
-
-
-@pytest.fixture
-def model(tmp_path: Path) -> Path:
-    path = tmp_path / "model.gguf"
-    path.write_bytes(b"GGUF")
-    return path
-
-
-def is_running(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    with suppress(OSError):
-        return "Z" not in Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
-    return True
-
-
-def wait_until(condition: Callable[[], bool], deadline_s: float = 20.0) -> float:
-    started = time.monotonic()
-    while not condition():
-        assert time.monotonic() - started < deadline_s, "it did not come true in time"
-        time.sleep(0.005)
-    return time.monotonic() - started
-
-
-def test_an_answer_comes_piece_by_piece_between_its_first_and_last_event(start: NewRecorder, model: Path) -> None:
-    fake = start("answers")
-    fake.loaded(model)
+def test_an_answer_comes_piece_by_piece_between_its_first_and_last_event(start_fake: Start, fake_model: Path) -> None:
+    fake = start_fake("answers")
+    fake.loaded(fake_model)
 
     turn = fake.generate(user("hello there"), effort=ReasoningEffort.HIGH)
     fake.end_of(turn)
@@ -96,9 +52,9 @@ def test_an_answer_comes_piece_by_piece_between_its_first_and_last_event(start: 
     assert fake.answer(turn) == "You said: hello there "
 
 
-def test_native_prints_do_not_reach_the_protocol(start: NewRecorder, model: Path) -> None:
-    fake = start("prints")
-    fake.loaded(model)
+def test_native_prints_do_not_reach_the_protocol(start_fake: Start, fake_model: Path) -> None:
+    fake = start_fake("prints")
+    fake.loaded(fake_model)
 
     assert fake.generated(user("x")).stats.stop_reason is StopReason.STOP
 
@@ -114,10 +70,10 @@ def test_native_prints_do_not_reach_the_protocol(start: NewRecorder, model: Path
     ],
 )
 def test_a_crash_in_mid_answer_is_one_died_with_a_sentence(
-    start: NewRecorder, model: Path, signal_name: str, words: str
+    start_fake: Start, fake_model: Path, signal_name: str, words: str
 ) -> None:
-    fake = start("crashes", signal_name)
-    fake.loaded(model)
+    fake = start_fake("crashes", signal_name)
+    fake.loaded(fake_model)
 
     turn = fake.generate(user("a b c"))
     died = fake.wait_for(Died)
@@ -126,14 +82,14 @@ def test_a_crash_in_mid_answer_is_one_died_with_a_sentence(
     assert words in str(died.error)
     assert "Your chat is saved" in str(died.error)
     assert fake.answer(turn) == "You said: "
-    fake.loaded(model)  # a new process; everything the old one said has been told
+    fake.loaded(fake_model)  # a new process; everything the old one said has been told
     assert sum(isinstance(event, Died) for event in fake.events) == 1
     assert not any(isinstance(event, RequestFailed | Generated) for event in fake.events)
 
 
-def test_a_failed_allocation_is_named(start: NewRecorder, model: Path) -> None:
-    fake = start("runs_out_of_memory")
-    fake.loaded(model)
+def test_a_failed_allocation_is_named(start_fake: Start, fake_model: Path) -> None:
+    fake = start_fake("runs_out_of_memory")
+    fake.loaded(fake_model)
 
     fake.generate(user("a b c"))
 
@@ -141,9 +97,9 @@ def test_a_failed_allocation_is_named(start: NewRecorder, model: Path) -> None:
 
 
 @pytest.mark.parametrize("scenario", ["breaks_off", "babbles", "exits"])
-def test_every_other_end_is_a_died_too(start: NewRecorder, model: Path, scenario: str) -> None:
-    fake = start(scenario)
-    fake.loaded(model)
+def test_every_other_end_is_a_died_too(start_fake: Start, fake_model: Path, scenario: str) -> None:
+    fake = start_fake(scenario)
+    fake.loaded(fake_model)
 
     fake.generate(user("a b c"))
 
@@ -151,18 +107,18 @@ def test_every_other_end_is_a_died_too(start: NewRecorder, model: Path, scenario
     assert not any("never seen" in event.text for event in fake.events if isinstance(event, AnswerPiece))
 
 
-def test_a_crash_while_loading_ends_the_load(start: NewRecorder, model: Path) -> None:
-    fake = start("crashes_loading", "SIGSEGV")
+def test_a_crash_while_loading_ends_the_load(start_fake: Start, fake_model: Path) -> None:
+    fake = start_fake("crashes_loading", "SIGSEGV")
 
-    load = fake.load(model)
+    load = fake.load(fake_model)
 
     assert isinstance(fake.end_of(load), Died)
     assert [type(event) for event in fake.of(load)] == [LoadProgressed] * 5
 
 
-def test_a_death_in_idleness_is_told_at_once_and_the_next_load_starts_anew(start: NewRecorder, model: Path) -> None:
-    fake = start("answers")
-    fake.loaded(model)
+def test_a_death_in_idleness_is_told_at_once_and_the_next_load_starts_anew(start_fake: Start, fake_model: Path) -> None:
+    fake = start_fake("answers")
+    fake.loaded(fake_model)
     first = fake.engine.pid
     assert first is not None
 
@@ -172,12 +128,12 @@ def test_a_death_in_idleness_is_told_at_once_and_the_next_load_starts_anew(start
     assert fake.engine.pid is None
     refused = fake.end_of(fake.generate(user("x")))
     assert not isinstance(refused, RequestFailed) or isinstance(refused.error, ModelNotLoaded)
-    fake.loaded(model)
+    fake.loaded(fake_model)
     assert fake.engine.pid not in {None, first}
 
 
-def test_a_question_before_the_first_load_starts_nothing(start: NewRecorder) -> None:
-    fake = start("answers")
+def test_a_question_before_the_first_load_starts_nothing(start_fake: Start) -> None:
+    fake = start_fake("answers")
 
     failed = fake.end_of(fake.generate(user("x")))
 
@@ -187,49 +143,49 @@ def test_a_question_before_the_first_load_starts_nothing(start: NewRecorder) -> 
 
 
 @pytest.mark.parametrize("scenario", ["ends_at_once", "other_version"])
-def test_a_process_that_is_no_engine_is_unavailable(start: NewRecorder, model: Path, scenario: str) -> None:
-    fake = start(scenario)
+def test_a_process_that_is_no_engine_is_unavailable(start_fake: Start, fake_model: Path, scenario: str) -> None:
+    fake = start_fake(scenario)
 
-    failed = fake.end_of(fake.load(model))
-
-    assert isinstance(failed, RequestFailed)
-    assert isinstance(failed.error, EngineUnavailable)
-
-
-def test_a_process_that_says_nothing_is_given_up(start: NewRecorder, model: Path) -> None:
-    fake = start("never_greets", greeting_timeout_s=0.2)
-
-    failed = fake.end_of(fake.load(model))
+    failed = fake.end_of(fake.load(fake_model))
 
     assert isinstance(failed, RequestFailed)
     assert isinstance(failed.error, EngineUnavailable)
 
 
-def test_a_command_that_can_not_be_run_is_unavailable(tmp_path: Path, model: Path) -> None:
+def test_a_process_that_says_nothing_is_given_up(start_fake: Start, fake_model: Path) -> None:
+    fake = start_fake("never_greets", greeting_timeout_s=0.2)
+
+    failed = fake.end_of(fake.load(fake_model))
+
+    assert isinstance(failed, RequestFailed)
+    assert isinstance(failed.error, EngineUnavailable)
+
+
+def test_a_command_that_can_not_be_run_is_unavailable(tmp_path: Path, fake_model: Path) -> None:
     recorder = Recorder([str(tmp_path / "nothing")])
 
-    failed = recorder.end_of(recorder.load(model))
+    failed = recorder.end_of(recorder.load(fake_model))
 
     assert isinstance(failed, RequestFailed)
     assert isinstance(failed.error, EngineUnavailable)
     recorder.engine.close()
 
 
-def test_a_missing_file_fails_the_load_and_the_engine_goes_on(start: NewRecorder, model: Path) -> None:
-    fake = start("answers")
+def test_a_missing_file_fails_the_load_and_the_engine_goes_on(start_fake: Start, fake_model: Path) -> None:
+    fake = start_fake("answers")
 
-    failed = fake.end_of(fake.load(model.with_name("missing.gguf")))
+    failed = fake.end_of(fake.load(fake_model.with_name("missing.gguf")))
 
     assert isinstance(failed, RequestFailed)
     assert isinstance(failed.error, ModelFileMissing)
-    assert isinstance(fake.loaded(model), Loaded)
+    assert isinstance(fake.loaded(fake_model), Loaded)
 
 
 def test_a_conversation_beyond_every_frame_is_refused(
-    start: NewRecorder, model: Path, monkeypatch: pytest.MonkeyPatch
+    start_fake: Start, fake_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    fake = start("answers")
-    fake.loaded(model)
+    fake = start_fake("answers")
+    fake.loaded(fake_model)
     monkeypatch.setattr(wire, "MAX_FRAME_BYTES", 10_000)
 
     failed = fake.end_of(fake.generate(user("x" * 10_000)))
@@ -240,9 +196,9 @@ def test_a_conversation_beyond_every_frame_is_refused(
 
 
 @pytest.mark.parametrize("scenario", ["slow_prefill", "talks_forever", "thinks_forever"])
-def test_cancel_ends_a_turn_in_every_phase(start: NewRecorder, model: Path, scenario: str) -> None:
-    fake = start(scenario)
-    fake.loaded(model)
+def test_cancel_ends_a_turn_in_every_phase(start_fake: Start, fake_model: Path, scenario: str) -> None:
+    fake = start_fake(scenario)
+    fake.loaded(fake_model)
     phase = {"slow_prefill": Prefilled, "talks_forever": AnswerPiece, "thinks_forever": ReasoningPiece}
 
     turn = fake.generate(user("a b c"))
@@ -254,9 +210,9 @@ def test_cancel_ends_a_turn_in_every_phase(start: NewRecorder, model: Path, scen
     assert ended.stats.stop_reason is StopReason.CANCELLED
 
 
-def test_a_cancel_right_after_the_question_is_not_lost(start: NewRecorder, model: Path) -> None:
-    fake = start("talks_forever")
-    fake.loaded(model)
+def test_a_cancel_right_after_the_question_is_not_lost(start_fake: Start, fake_model: Path) -> None:
+    fake = start_fake("talks_forever")
+    fake.loaded(fake_model)
 
     for _ in range(20):
         turn = fake.generate(user("a"))
@@ -266,9 +222,9 @@ def test_a_cancel_right_after_the_question_is_not_lost(start: NewRecorder, model
         assert ended.stats.stop_reason is StopReason.CANCELLED
 
 
-def test_a_cancel_that_comes_too_late_does_not_hit_the_next_turn(start: NewRecorder, model: Path) -> None:
-    fake = start("answers")
-    fake.loaded(model)
+def test_a_cancel_that_comes_too_late_does_not_hit_the_next_turn(start_fake: Start, fake_model: Path) -> None:
+    fake = start_fake("answers")
+    fake.loaded(fake_model)
 
     for _ in range(20):
         fake.generated(user("a b"))
@@ -276,48 +232,8 @@ def test_a_cancel_that_comes_too_late_does_not_hit_the_next_turn(start: NewRecor
         assert fake.generated(user("a b")).stats.stop_reason is StopReason.STOP
 
 
-def test_close_ends_the_process_and_no_event_follows(start: NewRecorder, model: Path) -> None:
-    fake = start("talks_forever")
-    fake.loaded(model)
-    fake.generate(user("a"))
-    fake.wait_for(AnswerPiece)
-    pid = fake.engine.pid
-    assert pid is not None
-
-    fake.engine.close()
-    count = len(fake.events)
-
-    assert not is_running(pid)
-    assert not any(isinstance(event, Died) for event in fake.events)
-    assert not any(thread.name.startswith("engine-") for thread in threading.enumerate())
-    assert len(fake.events) == count
-
-
-def test_close_kills_a_process_that_does_not_listen(start: NewRecorder, model: Path) -> None:
-    fake = start("deaf", patience_s=0.2)
-    fake.load(model)
-    pid = fake.engine.pid
-    assert pid is not None
-
-    started = time.monotonic()
-    fake.engine.close()
-
-    assert time.monotonic() - started < 5
-    assert not is_running(pid)
-
-
-def test_close_may_be_called_before_anything_and_twice(start: NewRecorder) -> None:
-    fake = start("answers")
-
-    fake.engine.close()
-    fake.engine.close()
-
-    with pytest.raises(RuntimeError):
-        fake.generate(user("x"))
-
-
 def test_a_listener_that_fails_does_not_silence_the_engine(
-    model: Path, expected_warnings: Callable[[str], None]
+    fake_model: Path, expected_warnings: Callable[[str], None]
 ) -> None:
     expected_warnings("the listener failed on LoadProgressed")
     recorder = Recorder(fake_command("answers"))
@@ -332,48 +248,7 @@ def test_a_listener_that_fails_does_not_silence_the_engine(
 
     recorder.engine._listener = fail_once
 
-    recorder.loaded(model)
+    recorder.loaded(fake_model)
     recorder.engine.close()
 
     assert failed.is_set()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="SIGKILL is not a Windows signal")
-@pytest.mark.parametrize("scenario", ["talks_forever", "deaf"])
-def test_the_child_is_gone_within_a_second_of_its_killed_parent(model: Path, scenario: str) -> None:
-    """The deaf one reads nothing: there only the kernel's tie to the parent can end it."""
-    script = f"""
-import sys, time
-from pathlib import Path
-from tests.engine.recorder import Recorder, fake_command, user
-recorder = Recorder(fake_command({scenario!r}))
-recorder.load(Path({str(model)!r}))
-if {scenario!r} != "deaf":
-    recorder.wait_for(object, lambda e: type(e).__name__ == "Loaded")
-    recorder.generate(user("a"))
-print(recorder.engine.pid, flush=True)
-time.sleep(60)
-"""
-    if scenario == "deaf" and sys.platform != "linux":
-        pytest.skip("only Linux ties a process's life to its parent's")
-    root = Path(__file__).resolve().parents[2]
-    with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, cwd=root) as parent:
-        assert parent.stdout is not None
-        child = int(parent.stdout.readline())
-        if scenario == "deaf":  # the score is set right after the tie is made
-            wait_until(lambda: Path(f"/proc/{child}/oom_score_adj").read_text().strip() == "500")
-        assert is_running(child)
-        parent.kill()
-
-    assert wait_until(lambda: not is_running(child)) < 1.0
-
-
-def test_the_child_gets_the_drivers_own_device_order(tmp_path: Path) -> None:
-    shown = tmp_path / "environment"
-    code = f"import os, pathlib; pathlib.Path({str(shown)!r}).write_text(os.environ['CUDA_DEVICE_ORDER'])"
-    recorder = Recorder([sys.executable, "-c", code])
-
-    recorder.end_of(recorder.load(tmp_path))
-    recorder.engine.close()
-
-    assert shown.read_text() == "PCI_BUS_ID"

@@ -7,6 +7,7 @@ import pytest
 from scripts.bootstrap.backend import (
     Machine,
     choose_backend,
+    describe_cpu,
     find_gpus,
     look_at_machine,
     plan_local,
@@ -69,6 +70,15 @@ def test_the_portable_build_is_tied_to_no_machine_and_loads_its_backends() -> No
     build = plan_portable()
     assert build.tied_to == ()
     assert {"-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON", "-DGGML_CPU_ALL_VARIANTS=ON"} <= set(build.options)
+
+
+def test_a_native_build_is_tied_to_vector_instructions_but_not_to_the_kernel() -> None:
+    before = "processor\t: 0\nmodel name\t: Fast One\nflags\t\t: fpu avx2 sse4_2 old_bug\n\nprocessor\t: 1\n"
+    after = before.replace("old_bug", "new_mitigation").replace("avx2 sse4_2", "sse4_2 avx2")
+    assert describe_cpu(before) == describe_cpu(after)
+    assert describe_cpu(before) != describe_cpu(before.replace("avx2", "avx512f"))
+    assert describe_cpu(before) != describe_cpu(before.replace("Fast One", "Other One"))
+    assert describe_cpu("Features\t: asimd sve\nCPU part\t: 0xd40\n") == " 0xd40 asimd sve"
 
 
 def test_only_display_adapters_of_known_makers_count(tmp_path: Path) -> None:

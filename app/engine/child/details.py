@@ -10,8 +10,8 @@ from gguf import LlamaFileType
 from llama_cpp import llama_cpp as llama
 
 from app.engine.child.devices import Device, backend_names
-from app.engine.child.headers import Headers
 from app.engine.child.model import OpenModel
+from app.engine.child.preflight import Headers
 from app.engine.corrections import describe_attention_scale
 from app.engine.protocol import LoadRequest
 

@@ -14,10 +14,10 @@ from app.core.errors import ModelNotSupported
 from app.engine.child.cancellation import Cancellation
 from app.engine.child.details import Surroundings, describe
 from app.engine.child.failures import explain_load_failure
-from app.engine.child.headers import Headers, read_headers
 from app.engine.child.logbook import Logbook
 from app.engine.child.model import OpenModel
 from app.engine.child.placement import ModelParameters, model_parameters
+from app.engine.child.preflight import Headers, read_headers
 from app.engine.child.projector import open_projector
 from app.engine.child.prompting import Prompter
 from app.engine.child.rendering import renderer_for

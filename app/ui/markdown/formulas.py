@@ -46,6 +46,11 @@ def can_typeset(latex: str, *, display: bool) -> bool:
     return isinstance(_typeset(latex, display), Formula)
 
 
+def prepare_formulas() -> None:
+    """Get ready, so that the first formula takes no longer than any other."""
+    _typeset("x", False)
+
+
 @lru_cache(maxsize=512)
 def _typeset(latex: str, display: bool) -> Formula | str:
     source = latex.strip()

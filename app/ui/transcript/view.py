@@ -11,6 +11,7 @@ from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QResizeEven
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
 from app.core.messages import Message, MessageState, Picture, Role
+from app.ui.markdown.formulas import prepare_formulas
 from app.ui.theme import Colors
 from app.ui.transcript.answer import AnswerView, failed_answer
 from app.ui.transcript.column import Column, MessageView
@@ -23,6 +24,7 @@ from app.ui.transcript.thumbnails import ThumbnailLoader
 
 _SHORTEST_FRAME_MS = 16
 _LONGEST_FRAME_MS = 250
+_READY_MS = 100
 _FRAME_SHARE = 4  # a frame may take a quarter of the time
 
 
@@ -81,6 +83,7 @@ class TranscriptView(QWidget):
                 self.column.append(message)
         self._join_turn(answer)
         self.scroller.jump_to_end()
+        QTimer.singleShot(_READY_MS, self, prepare_formulas)  # while the prompt is read, not in mid-answer
 
     def set_prefill(self, done_tokens: int, total_tokens: int) -> None:
         """Say how much of the prompt has been read."""
