@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -11,6 +12,8 @@ from typing import Any
 from app.core.errors import EngineUnavailable
 from app.core.facts import Hardware
 from app.engine.process import child_environment, engine_command
+
+log = logging.getLogger(__name__)
 
 _TIMEOUT_S = 60.0
 
@@ -45,9 +48,15 @@ def read_report(command: Sequence[str] | None = None) -> EngineReport:
         )
         return _parse(json.loads(done.stdout))
     except (OSError, subprocess.SubprocessError, ValueError, KeyError, TypeError) as error:
+        log.info("no report from the engine: %s\n%s", error, _last_lines(error))
         raise EngineUnavailable(
             "The engine could not be started to ask for its devices. Install the program again; the log says more."
         ) from error
+
+
+def _last_lines(error: Exception) -> str:
+    said = getattr(error, "stderr", None)
+    return said.decode("utf-8", "replace")[-4000:] if isinstance(said, bytes) else ""
 
 
 def usable_hardware(hardware: Hardware, report: EngineReport) -> Hardware:

@@ -24,6 +24,7 @@ _BROKEN = "The chat template in this model’s file can’t be used ({}). Choose
 _FAILED = "The chat template in this model’s file could not write this chat down: {}."
 _LOST_TEXT = _FAILED.format("it leaves out a message or a picture. Choose another file of this model")
 
+_PRINTED_PART = re.compile(r"""['"]type['"]: ['"]text['"]""")
 _PROBE = (PromptMessage(Role.USER, "question"),)
 
 
@@ -37,8 +38,8 @@ def render_template(
     template that is broken, GenerationFailed for one that can't write this chat down.
     """
     failure: GenerationFailed | None = None
-    for attempt in _attempts(messages):
-        for in_parts in (False, True):
+    for in_parts in (False, True):
+        for attempt in _attempts(messages):
             try:
                 return _render_once(source, attempt, effort, bos=bos, eos=eos, in_parts=in_parts)
             except GenerationFailed as error:
@@ -141,7 +142,10 @@ def _render_once(
         raise ModelNotSupported(_BROKEN.format(str(cause))) from cause
     except Exception as cause:  # the template is code of a stranger and raises what it likes
         raise GenerationFailed(_FAILED.format(str(cause).rstrip(".") or type(cause).__name__)) from cause
-    return marks.cut(prompt)
+    segments = marks.cut(prompt)
+    if in_parts and _PRINTED_PART.search(_markup(segments)):  # it takes contents for text after all
+        raise GenerationFailed(_LOST_TEXT)
+    return segments
 
 
 def _marked(messages: Sequence[PromptMessage], marks: _Marks, *, in_parts: bool) -> list[dict[str, Any]]:

@@ -82,7 +82,7 @@ class LatentAttention(nn.Module):
         key = torch.einsum("blc,hnc->bhln", latent, self.k_b.to(latent.dtype))
         value = torch.einsum("blc,hvc->bhlv", latent, self.v_b.to(latent.dtype))
         key_rope = rotate(key_rope, angles)[:, None].expand(-1, dims.heads, -1, -1)
-        query_rope = rotate(query[..., dims.nope :], angles)
+        query_rope = rotate(query[..., dims.nope :], angles[:, None])
         query = torch.cat((query[..., : dims.nope], query_rope), -1) * temperature.to(query.dtype)
         mixed = functional.scaled_dot_product_attention(
             query, torch.cat((key, key_rope), -1), value, attn_mask=mask, is_causal=mask is None

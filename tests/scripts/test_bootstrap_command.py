@@ -66,3 +66,11 @@ def test_a_benchmark_that_does_not_exist_is_refused_with_the_names_of_those_that
     assert done.returncode == 2
     assert 'no benchmark called "writing"' in done.stderr
     assert "  reading" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "path", [*sorted((ROOT / "scripts").glob("*.sh")), ROOT / "packaging/build.sh", ROOT / ".ci/run"]
+)
+def test_every_shell_script_is_well_formed(path: Path) -> None:
+    done = subprocess.run(["bash", "-n", path], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
