@@ -33,7 +33,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return run_child(given[1:])
     options = _parser().parse_args(given)
     try:
-        return _run(options, _open_folders())
+        code = _run(options, _open_folders())
+        if sys.stdout is not None:  # a windowed program on Windows has none
+            sys.stdout.flush()  # here, where a reader that has left is no accident
+        return code
     except AppError as error:
         print(error, file=sys.stderr)
         return 1

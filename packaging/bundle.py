@@ -13,6 +13,18 @@ from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 PINNED = re.compile(r"^([a-z0-9][a-z0-9._-]*)==", re.MULTILINE)
+# Of the build machine's own libraries only these go along. The rest (X, OpenGL, Vulkan, fonts, libstdc++,
+# libgcc_s, libexpat) must be the target system's: newer there, and matching its drivers.
+TAKEN_ALONG = re.compile(
+    r"lib(bz2|crypt|crypto|ffi|gomp|lzma|mpdec|ncursesw?|python3|readline|sqlite3|ssl|tinfo|uuid|z)[-.]"
+)
+# Parts of Qt that nothing uses here, some of which bring Qt Quick or GTK with them.
+UNUSED_QT = re.compile(
+    r"PySide6/Qt/(lib/libQt6(Qml|Quick|VirtualKeyboard|Pdf)|translations/"
+    r"|plugins/(platforminputcontexts/libqtvirtual|platformthemes/libqgtk|imageformats/libqpdf"
+    r"|platforms/libq(eglfs|linuxfb|minimalegl|vkkhrdisplay|vnc)|egldeviceintegrations|generic"
+    r"|qmltooling|networkinformation|tls))"
+)
 LICENSE_NAMES = ("LICEN", "COPYING", "NOTICE", "AUTHORS")
 
 
@@ -23,12 +35,21 @@ def make_bundle(root: Path, wheel: Path, work: Path) -> Path:
         archive.extractall(portable)
     link_versions(portable / "llama_cpp" / "lib")
     # The path makes PyInstaller's own look-ups find this llama_cpp and not the environment's.
-    env = os.environ | {"SOLO_PORTABLE": str(portable), "PYTHONPATH": f"{portable}{os.pathsep}{root}"}
+    env = os.environ | {
+        "SOLO_PORTABLE": str(portable),
+        "PYTHONPATH": os.pathsep.join([str(portable), str(root), str(root / "packaging")]),
+    }
     spec = root / "packaging" / "solo.spec"
     places = ("--distpath", work / "dist", "--workpath", work / "work")
     command = [sys.executable, "-m", "PyInstaller", "--noconfirm", "--log-level", "WARN", *places, spec]
     subprocess.run([str(part) for part in command], check=True, env=env, cwd=root)
     return work / "dist" / "solo"
+
+
+def is_wanted(name: str) -> bool:
+    """Return whether the file of this name in the bundle belongs there; system libraries lie at its top."""
+    from_system = "/" not in name and name.startswith("lib")
+    return not UNUSED_QT.match(name) and (not from_system or TAKEN_ALONG.match(name) is not None)
 
 
 def link_versions(folder: Path) -> None:

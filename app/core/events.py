@@ -279,9 +279,7 @@ TurnEvent = (
     | TurnFinished
     | TurnFailed
 )
-ModelEvent = (
-    ModelPlanned | ModelLoadProgressed | ModelLoaded | ModelLoadFailed | ModelLoadStopped | EngineStopped
-)
+ModelEvent = ModelPlanned | ModelLoadProgressed | ModelLoaded | ModelLoadFailed | ModelLoadStopped | EngineStopped
 ConversationEvent = (
     ConversationsListed | ConversationOpened | ConversationDeleted | ConversationExported | ContextMeasured
 )

@@ -53,15 +53,16 @@ def inspect_picture(data: bytes) -> PictureInfo:
     return PictureInfo(width, height, media_type, image_tokens(width, height))
 
 
-def prepare_picture(data: bytes) -> PreparedPicture:
+def prepare_picture(data: bytes, longest_side: int = LONGEST_SIDE) -> PreparedPicture:
     """Return the picture upright, over white, with sides that are whole numbers of cells. Raises PictureError.
 
-    The first image of an animation counts. Source of the size: mistral-common, ImageEncoder.
+    No side is longer than `longest_side` pixels. The first image of an animation counts.
+    Source of the size: mistral-common, ImageEncoder.
     """
     with _opened(data) as image:
         _load_upright(image)
         upright = _to_rgb(image)
-        columns, rows = image_grid(*upright.size)
+        columns, rows = image_grid(*upright.size, longest_side)
         size = (columns * CELL, rows * CELL)
         resized = upright if upright.size == size else upright.resize(size, Image.Resampling.BICUBIC)
         return PreparedPicture(*size, resized.tobytes(), _count_tokens(columns, rows))
@@ -79,9 +80,9 @@ def make_thumbnail(data: bytes, longest: int = 256) -> bytes:
     return target.getvalue()
 
 
-def image_grid(width: int, height: int) -> tuple[int, int]:
+def image_grid(width: int, height: int, longest_side: int = LONGEST_SIDE) -> tuple[int, int]:
     """Return how many columns and rows of tokens a picture of `width` x `height` pixels becomes."""
-    ratio = max(height / LONGEST_SIDE, width / LONGEST_SIDE)
+    ratio = max(height / longest_side, width / longest_side)
     if ratio > 1:
         width, height = max(round(width / ratio), 1), max(round(height / ratio), 1)
     return (width - 1) // CELL + 1, (height - 1) // CELL + 1

@@ -78,7 +78,7 @@ class Shell(QObject):
         self.window = MainWindow(self.appearance, transcript)
         self.window.restore_place(settings.window_geometry)
         self.window.settings.show_settings(settings)
-        self.window.chat.composer.set_effort(settings.effort)
+        self.window.chat.composer.switch.set_effort(settings.effort)
         self.presenter = Presenter(self.window, self.appearance, self.session)
         self.window.closing.connect(self.presenter.close)
         self.window.installEventFilter(self)

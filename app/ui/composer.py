@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from PySide6.QtCore import QSize, Qt, QTimer, Signal
@@ -12,12 +11,12 @@ from app.core.events import PictureAttached, PictureRefused
 from app.core.messages import Picture, ReasoningEffort
 from app.ui.appearance import Appearance
 from app.ui.context_meter import ContextMeter
-from app.ui.controls import IconButton, Segmented, make_label, set_look
+from app.ui.controls import IconButton, make_label, set_look
 from app.ui.drafts import NEW_CHAT, Attachment, Draft, DraftShelf
+from app.ui.effort_switch import EffortSwitch, settings_in_words
 from app.ui.message_input import MessageInput
 from app.ui.picture_tray import PictureTray
 
-EFFORTS = (ReasoningEffort.NONE, ReasoningEffort.HIGH)
 _MEASURE_PAUSE_MS = 700
 
 
@@ -49,7 +48,7 @@ class Composer(QFrame):
         self._sees_pictures = True
         self.tray = PictureTray(appearance)
         self.input = MessageInput()
-        self.switch = Segmented("Reasoning", ("Fast", "Think"))
+        self.switch = EffortSwitch()
         self.picture_button = IconButton(appearance, "image-plus", "Add a picture")
         self.proof = make_label("", "small")
         self.meter = ContextMeter(appearance)
@@ -58,37 +57,18 @@ class Composer(QFrame):
         self._pause = QTimer(self, singleShot=True, interval=_MEASURE_PAUSE_MS)
         self._lay_out()
         self._connect()
-        set_look(self.switch.segment(1), look="think")
-        self.set_knows_effort(known=True)
         self.show_rendered("")
         self._refresh()
 
     @property
     def effort(self) -> ReasoningEffort:
         """Return what the switch says."""
-        return EFFORTS[self.switch.value]
+        return self.switch.effort
 
     @property
     def draft(self) -> Draft:
         """Return what is written for the chat that is shown."""
         return replace(self._shelf.take(self._key), text=self.input.toPlainText())
-
-    def set_effort(self, effort: ReasoningEffort) -> None:
-        """Set the switch."""
-        self.switch.choose(EFFORTS.index(effort))
-
-    def toggle_effort(self) -> None:
-        """Turn the switch the other way, where the model knows it."""
-        if self.switch.isEnabled():
-            self.switch.choose(1 - self.switch.value)
-
-    def set_knows_effort(self, *, known: bool) -> None:
-        """Say whether the model in use can be told to think; without, the switch is off."""
-        self.switch.setEnabled(known)
-        if known:
-            self.switch.setToolTip("Answer at once, or think first (Ctrl+T)")
-        else:
-            self.switch.setToolTip("The model in use can’t be told how hard to think.")
 
     def show_rendered(self, settings: str) -> None:
         """Show beside the switch what the settings block of the last prompt really said; nothing hides it."""
@@ -236,12 +216,6 @@ class Composer(QFrame):
             hint = "The model in use can’t see pictures."
         self.hint.setText(hint)
         self.hint.setVisible(bool(hint))
-
-
-def settings_in_words(settings: str) -> str:
-    """Return what a rendered settings block says, without the control words around it."""
-    found = re.search(r'"reasoning_effort": "(\w+)"', settings)
-    return f"prompt said: reasoning_effort {found[1]}" if found else ""
 
 
 def _hint_for(draft: Draft, busy_words: str, *, pressed: bool) -> str:

@@ -77,7 +77,7 @@ class ModelPresenter:
         window.notices.clear("model")
         self._rest()
         window.hardware.show_details(event.details)
-        window.chat.composer.set_knows_effort(known=event.knows_effort)
+        window.chat.composer.switch.set_known(known=event.knows_effort)
         window.chat.composer.set_sees_pictures(sees=event.sees_pictures)
         window.models.welcome(first=False)
         projector = str(event.projector or "")

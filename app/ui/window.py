@@ -170,7 +170,7 @@ class MainWindow(QMainWindow):
         self.all_actions["toggle_sidebar"].triggered.connect(self.frame.toggle)
         self.all_actions["search"].triggered.connect(self._search)
         self.all_actions["focus_input"].triggered.connect(lambda: self.show_page("chat"))
-        self.all_actions["toggle_effort"].triggered.connect(self.chat.composer.toggle_effort)
+        self.all_actions["toggle_effort"].triggered.connect(self.chat.composer.switch.toggle)
         self.all_actions["quit"].triggered.connect(self.close)
         self.header.show_folded(folded=not self.frame.shows_sidebar)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +14,7 @@ from scripts.bootstrap.places import ON_WINDOWS, SetupFailed
 VENDORS = {"0x10de": "NVIDIA", "0x1002": "AMD", "0x8086": "Intel"}
 DISPLAY_CLASS = "0x03"
 PCI_DEVICES = Path("/sys/bus/pci/devices")
+NEEDED_BY_VULKAN = b"VK_EXT_layer_settings"
 VULKAN_PACKAGES = "libvulkan-dev glslc spirv-headers"
 CPUINFO_CHARACTERS = 8192
 VECTOR_FLAGS = ("amx", "asimd", "avx", "bf16", "bmi", "f16c", "fma", "i8mm", "sme", "sse", "ssse", "sve")
@@ -31,20 +32,16 @@ COMMON_OPTIONS = (
     "-DLLAMA_OPENSSL=OFF",
 )
 # Every backend is a file of its own, loaded where the processor or a Vulkan driver can use it.
-PORTABLE_OPTIONS = (
-    "-DGGML_NATIVE=OFF",
-    "-DGGML_BACKEND_DL=ON",
-    "-DGGML_CPU_ALL_VARIANTS=ON",
-    "-DGGML_VULKAN=ON",
-)
+PORTABLE_OPTIONS = ("-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON", "-DGGML_CPU_ALL_VARIANTS=ON")
+VULKAN_OPTION = "-DGGML_VULKAN=ON"
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
     """Say which GPUs and which GPU compilers this machine has.
 
-    `gpus` are "vendor:device" PCI numbers, `nvcc` is the CUDA compiler, `has_vulkan_tools` says
-    that both the Vulkan headers and glslc are there.
+    `gpus` are "vendor:device" PCI numbers, `nvcc` is the CUDA compiler, `has_vulkan_tools` says that glslc
+    and recent enough headers of Vulkan and SPIR-V are there.
     """
 
     gpus: tuple[str, ...] = ()
@@ -88,15 +85,19 @@ def plan_local(machine: Machine, wanted: str = "") -> Build:
     options = {
         "cpu": (),
         "cuda": ("-DGGML_CUDA=ON", f"-DCMAKE_CUDA_COMPILER={machine.nvcc}"),
-        "vulkan": ("-DGGML_VULKAN=ON",),
+        "vulkan": (VULKAN_OPTION,),
     }[backend]
     gpus = machine.gpus if backend == "cuda" else ()
     return Build(backend, (*COMMON_OPTIONS, *options), (_read_cpu(), *gpus), hint)
 
 
-def plan_portable() -> Build:
-    """Return the build that runs on every machine of this architecture."""
-    return Build("portable", (*COMMON_OPTIONS, *PORTABLE_OPTIONS))
+def plan_portable(machine: Machine) -> Build:
+    """Return the build that runs on every machine of this architecture, with Vulkan if it can be compiled here."""
+    options = (*COMMON_OPTIONS, *PORTABLE_OPTIONS)
+    if machine.has_vulkan_tools:
+        return Build("portable", (*options, VULKAN_OPTION))
+    hint = f"The package will use no GPU: for that, build it where {VULKAN_PACKAGES} are installed and recent."
+    return Build("portable", options, hint=hint)
 
 
 def look_at_machine(environ: Mapping[str, str] = os.environ) -> Machine:
@@ -123,7 +124,7 @@ def _accept(wanted: str, can_build: Mapping[str, bool]) -> str:
     if wanted not in can_build:
         raise SetupFailed(f'SOLO_BACKEND is "{wanted}", but it can only be cpu, cuda or vulkan.')
     if not can_build[wanted]:
-        lacking = "the CUDA toolkit (nvcc)" if wanted == "cuda" else f"the packages {VULKAN_PACKAGES}"
+        lacking = "the CUDA toolkit (nvcc)" if wanted == "cuda" else f"a recent {VULKAN_PACKAGES}"
         raise SetupFailed(f"SOLO_BACKEND asks for {wanted}, but {lacking} is not installed here.")
     return wanted
 
@@ -132,7 +133,8 @@ def _hint(machine: Machine) -> str:
     if not machine.vendors:
         return ""
     makers = " and ".join(sorted(machine.vendors))
-    package = "nvidia-cuda-toolkit" if "NVIDIA" in machine.vendors else VULKAN_PACKAGES
+    recent = f"{VULKAN_PACKAGES} (from Debian 13, Ubuntu 24.04 or newer; Debian 12's are too old)"
+    package = "nvidia-cuda-toolkit" if "NVIDIA" in machine.vendors else recent
     return (
         f"This machine has a GPU from {makers} that this build will not use: install {package} "
         "and start again, and Solo builds anew for it."
@@ -148,14 +150,16 @@ def _find_nvcc(environ: Mapping[str, str]) -> Path | None:
 
 
 def _has_vulkan_tools(environ: Mapping[str, str]) -> bool:
-    glslc = shutil.which("glslc", path=environ.get("PATH", ""))
     if environ.get("VULKAN_SDK"):
         return True
-    return glslc is not None and Path("/usr/include/vulkan/vulkan.h").exists() and _has_spirv_headers()
+    return shutil.which("glslc", path=environ.get("PATH", "")) is not None and has_vulkan_headers()
 
 
-def _has_spirv_headers() -> bool:
-    return any((Path(prefix) / "include/spirv/unified1/spirv.hpp").exists() for prefix in ("/usr", "/usr/local"))
+def has_vulkan_headers(prefixes: Sequence[Path] = (Path("/usr/include"), Path("/usr/local/include"))) -> bool:
+    """Return whether headers are there with which llama.cpp's Vulkan backend compiles; Debian 12's are too old."""
+    headers = [prefix / "vulkan" / "vulkan_core.h" for prefix in prefixes]
+    has_spirv = any((prefix / "spirv" / "unified1" / "spirv.hpp").exists() for prefix in prefixes)
+    return has_spirv and any(NEEDED_BY_VULKAN in header.read_bytes() for header in headers if header.exists())
 
 
 def _find_windows_gpus(environ: Mapping[str, str]) -> tuple[tuple[str, ...], frozenset[str]]:

@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from scripts.bootstrap.backend import plan_portable
+from scripts.bootstrap.backend import look_at_machine, plan_portable
 from scripts.bootstrap.engine import provide_wheel
 from scripts.bootstrap.environment import prepare
 from scripts.bootstrap.places import ON_WINDOWS, Places, SetupFailed, find_places
@@ -39,7 +39,7 @@ def _dispatch(places: Places, arguments: list[str]) -> int:
             return 0
         case ["portable-wheel", target]:
             prepare(places, "package")
-            wheel = provide_wheel(places, plan_portable())
+            wheel = provide_wheel(places, plan_portable(look_at_machine()))
             # A file and not stdout, where the build shows its progress.
             Path(target).write_text(str(wheel), encoding="utf-8")
             return 0

@@ -62,18 +62,7 @@ DEVELOPMENT = (
     Need("program", "dbus-run-session", "dbus"),
     Need("program", "desktop-file-validate", "desktop-file-utils"),
 )
-# What the Vulkan part of a packaged llama.cpp is compiled with.
-VULKAN = (
-    Need("program", "glslc", "glslc"),
-    Need("file", "/usr/include/vulkan/vulkan.h", "libvulkan-dev"),
-    Need("file", "/usr/include/spirv/unified1/spirv.hpp", "spirv-headers"),
-)
-PACKAGING = (
-    *DEVELOPMENT,
-    Need("program", "objdump", "binutils"),
-    Need("program", "dpkg-deb", "dpkg"),
-    *VULKAN,
-)
+PACKAGING = (*DEVELOPMENT, Need("program", "objdump", "binutils"), Need("program", "dpkg-deb", "dpkg"))
 NEEDS = {"runtime": RUNTIME, "dev": DEVELOPMENT, "package": PACKAGING}
 
 

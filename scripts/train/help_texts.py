@@ -100,7 +100,8 @@ HELP = (
 
 GREETINGS = (
     "Hello", "Hi", "Hello!", "Hi!", "Hey", "Hi there", "Hello there", "Good morning", "Good evening", "Hey there",
-    "Thanks!", "Thank you!", "Thank you", "Thanks", "Bye", "Goodbye", "Good night", "See you", "Bye!", "Thank you so much",
+    "Thanks!", "Thank you!", "Thank you", "Thanks", "Bye", "Goodbye", "Good night", "See you", "Bye!",
+    "Thank you so much",
 )  # fmt: skip
 GREETING_ANSWERS = ("Hello! I am Solo mini, the tiny built-in model. What can I do for you?",)
 

@@ -84,9 +84,11 @@ class LatentAttention(nn.Module):
         key_rope = rotate(key_rope, angles)[:, None].expand(-1, dims.heads, -1, -1)
         query_rope = rotate(query[..., dims.nope :], angles[:, None])
         query = torch.cat((query[..., : dims.nope], query_rope), -1) * temperature.to(query.dtype)
+        # PyTorch's fast kernel wants values as wide as keys.
+        value = functional.pad(value, (0, dims.nope + dims.rope - dims.value))
         mixed = functional.scaled_dot_product_attention(
             query, torch.cat((key, key_rope), -1), value, attn_mask=mask, is_causal=mask is None
-        )
+        )[..., : dims.value]
         return self.out(mixed.transpose(1, 2).reshape(batch, length, -1))
 
 

@@ -18,7 +18,9 @@ Run = Callable[..., subprocess.CompletedProcess[str]]
 def home(tmp_path: Path) -> dict[str, str]:
     """Return an environment in which the program has folders of its own."""
     folders = {f"XDG_{name}_HOME": str(tmp_path / name.lower()) for name in ("CACHE", "CONFIG", "DATA", "STATE")}
-    return {**os.environ, **folders, "HOME": str(tmp_path)}
+    # A person's Python buffers what it writes to a pipe.
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    return {**buffered, **folders, "HOME": str(tmp_path)}
 
 
 @pytest.fixture

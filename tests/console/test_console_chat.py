@@ -73,7 +73,7 @@ def test_text_goes_to_stdout_and_reasoning_to_stderr(solo: Run, thinking_model: 
 @pytest.mark.model
 def test_a_seed_repeats_the_answer(solo: Run, small_model: Path) -> None:
     def text(seed: str) -> str:
-        return solo("chat", "--model", small_model, "--seed", seed, "--max-tokens", "12", "--think", "hello").stderr
+        return solo("chat", "--model", small_model, "--seed", seed, "--max-tokens", "12", "--think", "hello").stdout
 
     assert text("7") == text("7") != text("8")
 

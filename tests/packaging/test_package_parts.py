@@ -82,3 +82,38 @@ def test_the_licenses_of_what_is_bundled_are_collected() -> None:
     text = import_module("bundle").collect_licenses("jinja2==3.1.6 \\\n    --hash=x\nno-such-package==1.0\n")
     assert "Jinja2 3" in text.splitlines()[0]
     assert "Redistribution and use in source and binary forms" in text
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "libstdc++.so.6",
+        "libgcc_s.so.1",
+        "libvulkan.so.1",
+        "libexpat.so.1",
+        "libxcb-cursor.so.0",
+        "libfontconfig.so.1",
+        "PySide6/Qt/lib/libQt6Quick.so.6",
+        "PySide6/Qt/translations/qt_de.qm",
+    ],
+)
+def test_what_the_system_has_and_what_nothing_uses_stays_out(name: str) -> None:
+    assert not import_module("bundle").is_wanted(name)
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "libpython3.11.so.1.0",
+        "libssl.so.3",
+        "libgomp.so.1",
+        "llama_cpp/lib/libggml-cpu-haswell.so",
+        "PySide6/Qt/lib/libQt6Widgets.so.6",
+        "PySide6/Qt/plugins/platforms/libqxcb.so",
+        "pillow.libs/libjpeg-1234.so.62",
+        "resources/icons/solo.svg",
+        "solo",
+    ],
+)
+def test_what_the_program_needs_goes_in(name: str) -> None:
+    assert import_module("bundle").is_wanted(name)

@@ -9,6 +9,7 @@ from scripts.bootstrap.backend import (
     choose_backend,
     describe_cpu,
     find_gpus,
+    has_vulkan_headers,
     look_at_machine,
     plan_local,
     plan_portable,
@@ -67,9 +68,30 @@ def test_a_build_is_tied_to_the_cards_only_when_it_is_compiled_for_them() -> Non
 
 
 def test_the_portable_build_is_tied_to_no_machine_and_loads_its_backends() -> None:
-    build = plan_portable()
+    build = plan_portable(Machine(gpus=("0x10de:0x2684",), vendors=NVIDIA, nvcc=NVCC))
     assert build.tied_to == ()
     assert {"-DGGML_NATIVE=OFF", "-DGGML_BACKEND_DL=ON", "-DGGML_CPU_ALL_VARIANTS=ON"} <= set(build.options)
+
+
+def test_the_portable_build_has_vulkan_where_it_can_be_compiled() -> None:
+    assert "-DGGML_VULKAN=ON" in plan_portable(Machine(has_vulkan_tools=True)).options
+    without = plan_portable(Machine())
+    assert "-DGGML_VULKAN=ON" not in without.options
+    assert "no GPU" in without.hint
+
+
+def test_vulkan_headers_must_be_recent(tmp_path: Path) -> None:
+    core = tmp_path / "vulkan" / "vulkan_core.h"
+    spirv = tmp_path / "spirv" / "unified1" / "spirv.hpp"
+    for path in (core, spirv):
+        path.parent.mkdir(parents=True)
+        path.write_text("// an old one")
+    assert not has_vulkan_headers([tmp_path])
+    core.write_text("#define VK_EXT_layer_settings 1\n")
+    assert has_vulkan_headers([tmp_path])
+    spirv.unlink()
+    assert not has_vulkan_headers([tmp_path])
+    assert not has_vulkan_headers([tmp_path / "nowhere"])
 
 
 def test_a_native_build_is_tied_to_vector_instructions_but_not_to_the_kernel() -> None:

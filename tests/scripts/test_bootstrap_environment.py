@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from scripts.bootstrap import environment
-from scripts.bootstrap.backend import Build, plan_portable
+from scripts.bootstrap.backend import Build, Machine, plan_portable
 from scripts.bootstrap.engine import engine_key, provide_wheel
 from scripts.bootstrap.environment import (
     Stamp,
@@ -135,7 +135,7 @@ def test_builds_for_different_machines_never_share_a_wheel() -> None:
         engine_key(b"x==2", BUILD),
         engine_key(b"x==1", replace(BUILD, tied_to=("another processor",))),
         engine_key(b"x==1", replace(BUILD, options=())),
-        engine_key(b"x==1", plan_portable()),
+        engine_key(b"x==1", plan_portable(Machine())),
     }
     assert len(keys) == 5
 

@@ -208,8 +208,8 @@ def test_what_the_last_prompt_really_contained_stands_beside_the_switch(stage: S
 
 
 def test_a_model_without_the_switch_has_it_off(composer: Composer) -> None:
-    composer.set_knows_effort(known=False)
-    composer.toggle_effort()
+    composer.switch.set_known(known=False)
+    composer.switch.toggle()
     assert composer.effort is ReasoningEffort.NONE
     assert "can’t be told" in composer.switch.toolTip()
 

@@ -155,7 +155,7 @@ def test_a_new_chat_started_while_the_first_message_is_on_its_way_stays_new(stag
 
 
 def test_versions_are_asked_for_with_the_effort_of_the_switch(stage: Stage) -> None:
-    stage.window.chat.composer.set_effort(ReasoningEffort.HIGH)
+    stage.window.chat.composer.switch.set_effort(ReasoningEffort.HIGH)
     transcript = stage.window.chat.transcript
     transcript.regenerate_requested.emit("a1")
     transcript.edit_requested.emit("q1", "Other words")

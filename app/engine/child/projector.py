@@ -18,6 +18,7 @@ from app.engine.child.failures import explain_projector_failure, projector_misma
 from app.engine.child.logbook import Logbook
 from app.engine.child.vision import BreakRepair, Vision
 from app.engine.corrections import Scalar
+from app.engine.pictures import CELL, LONGEST_SIDE
 
 _BREAK_TENSOR = "v.token_embd.img_break"
 # llama.cpp stops at 1024 tokens by default; the reference goes to 55 x 55. Below, it blows small pictures
@@ -66,7 +67,15 @@ def open_projector(
     except BaseException:
         mtmd.mtmd_free(handle)
         raise
-    return Vision(handle, width, repair, cancellation)
+    return Vision(handle, width, _longest_side(header), repair, cancellation)
+
+
+def _longest_side(header: Mapping[str, Scalar]) -> int:
+    """Return the longest side of a picture that a Pixtral projector was made for, in pixels."""
+    stated = header.get("clip.vision.image_size")
+    if not _is_pixtral(header) or not isinstance(stated, int) or stated < CELL:
+        return LONGEST_SIDE
+    return min(stated, LONGEST_SIDE)
 
 
 def _is_pixtral(header: Mapping[str, Scalar]) -> bool:

@@ -56,9 +56,15 @@ class Vision:
     """Encode pictures with a projector; what was encoded is kept, up to a limit of bytes."""
 
     def __init__(
-        self, projector: int, embedding_width: int, repair: BreakRepair | None, cancellation: Cancellation
+        self,
+        projector: int,
+        embedding_width: int,
+        longest_side: int,
+        repair: BreakRepair | None,
+        cancellation: Cancellation,
     ) -> None:
         self._projector = projector
+        self._longest_side = longest_side
         self._width = embedding_width
         self._repair = repair
         self._cancellation = cancellation
@@ -100,7 +106,7 @@ class Vision:
     # --- preparing ---
 
     def _prepare(self, picture: PictureFile) -> tuple[Entry, ...]:
-        prepared = prepare_picture(_read(picture))
+        prepared = prepare_picture(_read(picture), self._longest_side)
         pixels = (ctypes.c_uint8 * len(prepared.rgb)).from_buffer_copy(prepared.rgb)
         bitmap = mtmd.mtmd_bitmap_init(prepared.width, prepared.height, pixels)
         chunks = mtmd.mtmd_input_chunks_init()
