@@ -31,7 +31,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from app.engine.child.__main__ import main as run_child
 
         return run_child(given[1:])
-    options = _parser().parse_args(given)
+    options = _parse(given)
     try:
         code = _run(options, _open_folders())
         if sys.stdout is not None:  # a windowed program on Windows has none
@@ -131,6 +131,14 @@ def _paths() -> Paths:
     )
 
 
+def _parse(given: Sequence[str]) -> argparse.Namespace:
+    parser = _parser()
+    options = parser.parse_args(given)
+    if options.projector is not None and options.model is None:
+        parser.error("--projector needs --model FILE beside it")
+    return options
+
+
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="solo", description="Chat with one local model.")
     parser.add_argument("--version", action="version", version=f"Solo {__version__}")
@@ -156,17 +164,15 @@ def _file(text: str) -> Path:
 
 
 def _seed(text: str) -> int:
-    number = int(text)
-    if not 0 <= number < 1 << 32:
+    if not text.isdecimal() or int(text) >= 1 << 32:
         raise argparse.ArgumentTypeError("a number from 0 to 4294967295 is needed")
-    return number
+    return int(text)
 
 
 def _positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError("a number above 0 is needed")
-    return number
+    return int(text)
 
 
 if __name__ == "__main__":

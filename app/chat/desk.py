@@ -55,7 +55,7 @@ class EngineDesk:
     def receive(self, event: EngineEvent) -> None:
         """Take an event of the engine."""
         if isinstance(event, Died):
-            self._end_all(event)
+            self._bury(event)
             return
         if self._current is None or event.request_id != self._current[0].request_id:
             log.info("late event of the engine dropped: %s", type(event).__name__)
@@ -68,7 +68,11 @@ class EngineDesk:
         finally:
             self._ask_next()
 
-    def _end_all(self, event: Died) -> None:
+    def _bury(self, event: Died) -> None:
+        if event.request_id is None and self._current is not None:
+            log.info("the engine had ended before it was asked; another process has the request")
+            self._on_death(event)
+            return
         ended = ([self._current] if self._current else []) + list(self._waiting)
         self._current = None
         self._waiting.clear()

@@ -142,4 +142,5 @@ def _progressed(entry: Entry, progress: Progress) -> DownloadProgressed:
         bytes_per_second=progress.bytes_per_second,
         seconds_left=progress.seconds_left,
         verifying=progress.verifying,
+        note=progress.note,
     )

@@ -123,9 +123,8 @@ class ModelSlot:
                 self._settle(_State.READY, "")
                 self.context_tokens = event.context_tokens
                 self._publish(_loaded(request, event))
-            case RequestFailed(error=Cancelled()):
-                if not stale:
-                    self._settle(_State.EMPTY, _LOAD_CANCELLED)
+            case RequestFailed(error=Cancelled()) if not stale:
+                self._settle(_State.EMPTY, _LOAD_CANCELLED)
                 self._publish(ModelLoadStopped(request.model))
             case RequestFailed() | Died() if not stale:
                 state = _State.DEAD if isinstance(event, Died) else _State.EMPTY

@@ -216,7 +216,10 @@ class OffersListed:
 
 @dataclass(frozen=True, slots=True)
 class DownloadProgressed:
-    """Say how far a download is; speed in bytes per second, `seconds_left` None while unknown."""
+    """Say how far a download is; speed in bytes per second, `seconds_left` None while unknown.
+
+    `note` is a sentence about something unusual, or empty.
+    """
 
     offer_id: str
     file: str
@@ -225,6 +228,7 @@ class DownloadProgressed:
     bytes_per_second: float
     seconds_left: float | None
     verifying: bool = False
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

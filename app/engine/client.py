@@ -131,7 +131,7 @@ class ChildEngine:
         if isinstance(error, EngineUnavailable) and under_way is not None:
             self._events.put(RequestFailed(under_way, error))
         else:
-            self._events.put(Died(error))
+            self._events.put(Died(error, under_way))
 
     # --- on the thread that tells ---
 

@@ -19,7 +19,7 @@ _CAUSES = {
     "processor": "it uses instructions that this processor does not have",
     "fault": "it or a graphics driver made a memory error",
     "reading": "the model's file could not be read any more, perhaps it was changed or its disk is gone",
-    "check": "it found something inside itself that must not be",
+    "check": "it found a mistake in its own work",
     "babble": "it sent something that this program does not understand",
     "error": "it met an error it could not handle",
 }

@@ -186,9 +186,13 @@ class RequestFailed:
 
 @dataclass(frozen=True, slots=True)
 class Died:
-    """Say that the engine's process ended; any request under way is over. The next load starts it again."""
+    """Say that the engine's process ended, and with it the request named; the next load starts it again.
+
+    `request_id` is None when it was idle: a request asked since then is already another process's.
+    """
 
     error: AppError
+    request_id: str | None = None
 
 
 EngineEvent = (

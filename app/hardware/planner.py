@@ -77,17 +77,6 @@ def plan_placement(model: ModelFacts, projector: ProjectorFacts | None, hardware
     return _plan(needs, layout, hardware, tuple(reasons), fits=fits)
 
 
-def describe_plan(plan: Plan, model: ModelFacts) -> str:
-    """Return the short paragraph that is shown before the model is loaded."""
-    size = sum(tensor.n_bytes for tensor in model.tensors)
-    first = (
-        f"{model.name} ({model.quantization}, {size / GIB:.1f} GiB) with room for "
-        f"{plan.context_tokens:,} tokens of conversation."
-    )
-    verdict = "" if plan.fits else "This computer has too little memory for it."
-    return " ".join(filter(None, (first, verdict, *plan.reasons)))
-
-
 def _allowed_kinds(model: ModelFacts, wishes: Wishes) -> frozenset[str]:
     if model.arch in _DOWN_REFUSED_ARCHS and not wishes.down_experts_in_vram:
         return _EXPERT_KINDS - {"down"}

@@ -53,12 +53,12 @@ class ConversationStore:
 
     # --- conversations ---
 
-    def create_conversation(self, title: str, *, title_is_automatic: bool = True) -> ConversationSummary:
+    def create_conversation(self, title: str) -> ConversationSummary:
         """Start an empty conversation."""
         now = self._now()
         summary = ConversationSummary(_new_id(), clean(title), created_at=now, updated_at=now)
         with self._database.writing() as connection:
-            insert_conversation(connection, summary, title_is_automatic=title_is_automatic)
+            insert_conversation(connection, summary, title_is_automatic=True)
         return summary
 
     def list_conversations(self, query: str = "") -> tuple[ConversationSummary, ...]:
@@ -94,14 +94,6 @@ class ConversationStore:
     def rename(self, conversation_id: str, title: str) -> None:
         """Give a conversation the title a person chose."""
         self._change(conversation_id, "title = ?, title_is_automatic = FALSE", clean(title))
-
-    def suggest_title(self, conversation_id: str, title: str) -> None:
-        """Give a conversation a better automatic title, unless a person has chosen one."""
-        self._change(
-            conversation_id,
-            "title = CASE WHEN coalesce(title_is_automatic, 0) THEN ? ELSE title END",
-            clean(title),
-        )
 
     def pin(self, conversation_id: str, *, pinned: bool) -> None:
         """Keep a conversation at the top of the list, or no longer."""

@@ -109,7 +109,7 @@ def _report_exceptions(publish: Publish) -> Callable[[], None]:
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         log.error("unexpected", exc_info=(kind, error, trace))
         details = "".join(traceback.format_exception(kind, error, trace))
-        publish(BugFound("Something unexpected went wrong inside Solo. Your chats are safe.", details))
+        publish(BugFound(f"{kind.__name__}: {error}", details))
 
     def report_thread(args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None:

@@ -80,7 +80,6 @@ class Commands:
         session.shown_id = conversation_id
         session.awaits_id = False
         window.chat.transcript.clear()
-        window.chat.composer.keep_unsent()
         window.chat.composer.show_draft(conversation_id or NEW_CHAT)
         window.sidebar.chats.mark(conversation_id)
         window.show_chat_title(session.title_of(conversation_id))

@@ -44,6 +44,7 @@ class Composer(QFrame):
         self._shelf = DraftShelf()
         self._key = NEW_CHAT
         self._sending: Outgoing | None = None
+        self._sent_from = NEW_CHAT
         self._busy_words = ""
         self._sees_pictures = True
         self.tray = PictureTray(appearance)
@@ -93,6 +94,7 @@ class Composer(QFrame):
         self._shelf.put(self._key, self.draft)
         self._key = key
         self.show_rendered("")
+        self.meter.show_tokens(0, 0)  # the other chat's; this one's is measured when the engine is free
         self.input.setPlainText(self._shelf.take(key).text)
         self.input.moveCursor(self.input.textCursor().MoveOperation.End)
         self._refresh()
@@ -134,6 +136,7 @@ class Composer(QFrame):
             self._refresh(pressed=True)
             return
         self._sending = Outgoing(draft.text.strip(), draft.pictures, self.effort)
+        self._sent_from = self._key
         self._refresh()
         self.send_wanted.emit(self._sending)
 
@@ -143,11 +146,12 @@ class Composer(QFrame):
         if sent is None or sent.text != text:
             return False
         self._sending = None
-        draft = self.draft
-        kept = tuple(item for item in draft.attachments if item.picture not in sent.pictures)
-        kept = tuple(item for item in kept if not item.sentence)
-        self._shelf.put(self._key, Draft("", kept))
-        if draft.text.strip() == sent.text:
+        self._shelf.put(self._key, self.draft)
+        draft = self._shelf.take(self._sent_from)
+        kept = tuple(item for item in draft.attachments if item.picture not in sent.pictures and not item.sentence)
+        is_same = draft.text.strip() == sent.text
+        self._shelf.put(self._sent_from, Draft("" if is_same else draft.text, kept))
+        if is_same and self._sent_from == self._key:
             self.input.clear()
         self._refresh()
         return True

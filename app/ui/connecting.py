@@ -63,7 +63,6 @@ def _connect_chat(window: MainWindow, commands: Commands, intake: Intake, servic
     composer.draft_changed.connect(commands.measure)
     transcript.regenerate_requested.connect(lambda answer_id: service.regenerate(answer_id, composer.effort))
     transcript.edit_requested.connect(lambda question_id, text: service.edit(question_id, text, composer.effort))
-    transcript.restart_requested.connect(commands.restart_engine)
     empty.picture_suggested.connect(intake.pick_pictures)
     empty.models_wanted.connect(lambda: commands.show_page("models"))
     empty.file_wanted.connect(commands.pick_model)

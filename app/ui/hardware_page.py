@@ -58,11 +58,11 @@ class HardwarePage(Page):
             self._devices.addWidget(gpu_row(self._appearance, gpu))
         if not hardware.gpus:
             self._devices.addWidget(
-                make_label("No GPU was found; the model runs on the processor.", "secondary", wraps=True)
+                make_label("No GPU can be used; the model runs on the processor.", "secondary", wraps=True)
             )
         used = BarPart(*IN_USE, max(0, hardware.ram_total_bytes - hardware.ram_available_bytes))
         self._devices.addWidget(BarRow(self._appearance, "System RAM", (used,), hardware.ram_total_bytes))
-        cpu = f"{hardware.cpu_name} · {hardware.cpu_threads}{UNBROKEN}threads"
+        cpu = f"{hardware.cpu_name} · {hardware.cpu_threads}{UNBROKEN}cores"
         self._devices.addWidget(make_label(cpu, "secondary"))
         if hardware.notes:
             self._devices.addWidget(make_sentences(hardware.notes))

@@ -91,6 +91,7 @@ class ModelPresenter:
             actions.append(("Load anyway", lambda: self._load_anyway(event.path, projector)))
         self._window.notices.say("model", event.sentence, *actions)
         if self._session.is_model_ready and not self._loads:
+            self._planned = None
             self._rest()
         else:
             self._lose(ModelState.NONE, "")

@@ -113,10 +113,14 @@ class ModelsPage(Page):
     def _make_card(self, offer_id: str, event: OffersListed) -> OfferCard:
         offer = next(offer for offer in event.offers if offer.id == offer_id)
         card = OfferCard(offer)
-        card.download_wanted.connect(self.download_wanted)
+        card.download_wanted.connect(self._download)
         card.pause_wanted.connect(self.pause_wanted)
         card.open_wanted.connect(self._open)
         return card
+
+    def _download(self, offer_id: str) -> None:
+        self._allow()
+        self.download_wanted.emit(offer_id)
 
     def _open(self, offer_id: str) -> None:
         done = self._finished[offer_id]
@@ -166,9 +170,9 @@ class ModelsPage(Page):
 
 def describe(hardware: Hardware) -> str:
     """Return in one glance what is in this computer."""
-    cards = [f"{gpu.name} ({in_memory(gpu.total_bytes)})" for gpu in hardware.gpus] or ["No GPU"]
+    cards = [f"{gpu.name} ({in_memory(gpu.total_bytes)})" for gpu in hardware.gpus] or ["No usable GPU"]
     ram = f"{in_memory(hardware.ram_total_bytes)} of RAM"
-    cpu = f"{hardware.cpu_name}, {hardware.cpu_threads}{UNBROKEN}threads"
+    cpu = f"{hardware.cpu_name}, {hardware.cpu_threads}{UNBROKEN}cores"
     return f"{' · '.join(cards)}\n{ram} · {cpu}"
 
 

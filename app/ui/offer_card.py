@@ -88,7 +88,7 @@ class OfferCard(QFrame):
 
     def allow(self, *, allowed: bool) -> None:
         """Let the button be pressed, or not while another download runs."""
-        self.button.setEnabled(allowed or self.state is not DownloadState.IDLE)
+        self.button.setEnabled(allowed or self.state in (DownloadState.RUNNING, DownloadState.FINISHED))
         self.button.setToolTip("" if self.button.isEnabled() else "Another download is running.")
 
     def _dress_button(self) -> None:
@@ -131,11 +131,10 @@ class OfferCard(QFrame):
 
 def _in_words(event: DownloadProgressed) -> str:
     done = f"{in_bytes(event.done_bytes)} of {in_bytes(event.total_bytes)}"
-    if event.verifying:
-        return f"Checking what arrived · {done}"
-    words = [done]
-    if event.bytes_per_second > 0:
+    words = [f"Checking what arrived · {done}"] if event.verifying else [done]
+    if event.bytes_per_second > 0 and not event.verifying:
         words.append(f"{in_bytes(round(event.bytes_per_second))}/s")
-    if event.seconds_left is not None:
+    if event.seconds_left is not None and not event.verifying:
         words.append(f"{in_time(event.seconds_left)} left")
-    return " · ".join(words)
+    line = " · ".join(words)
+    return f"{line}\n{event.note}" if event.note else line

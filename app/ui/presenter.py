@@ -31,6 +31,8 @@ from app.ui.session import Session
 from app.ui.turn_presenter import TurnPresenter
 from app.ui.window import MainWindow
 
+_BUG = "Something unexpected went wrong inside Solo. Your chats are safe."
+
 
 class Presenter(QObject):
     """Take events from any thread and show them on the window's."""
@@ -117,16 +119,20 @@ class Presenter(QObject):
 
     def _refuse(self, event: Refused) -> None:
         session = self._session
-        self._window.chat.composer.keep_unsent()
-        session.awaits_id = False
+        self._stop_sending()
         if not session.is_open and session.shown_id not in session.summaries:
             self.commands.new_chat()
         self._window.notices.say("refused", event.sentence, kind="warning")
 
+    def _stop_sending(self) -> None:
+        self._window.chat.composer.keep_unsent()
+        self._session.awaits_id = False
+
     def _confess(self, event: BugFound) -> None:
+        self._stop_sending()
         if event.summary in self._bugs:
             return
         self._bugs.add(event.summary)
         self._window.notices.say(
-            "bug", event.summary, ("Copy details", lambda: QGuiApplication.clipboard().setText(event.details))
+            "bug", _BUG, ("Copy details", lambda: QGuiApplication.clipboard().setText(event.details))
         )

@@ -101,7 +101,6 @@ QToolTip { background: $raised; color: $text; border: 1px solid $border; padding
 QMainWindow, QDialog, QWidget#page { background: $window; }
 QWidget#sidebar { background: $surface; border: none; border-right: 1px solid $border; }
 QFrame#card { background: $surface; border: 1px solid $border; border-radius: 10px; }
-QFrame#tile { background: $raised; border: 1px solid $border; border-radius: 10px; }
 QFrame#header { border: none; border-bottom: 1px solid $border; background: $window; }
 
 QLabel { background: transparent; color: $text; }
@@ -150,7 +149,6 @@ QToolButton[look="send"] { background: $accent; border-color: $accent; border-ra
 QToolButton[look="send"]:hover { background: $accent_hover; border-color: $accent_hover; }
 QToolButton[look="send"]:focus { border-color: $text; }
 QToolButton[look="send"]:disabled { background: $hover; border-color: $hover; }
-QToolButton[look="chip"] { padding: 3px 8px; font-size: 9pt; }
 
 QFrame#segmented { background: $surface; border: 1px solid $border; border-radius: 8px; }
 QFrame#segmented QPushButton { background: transparent; border: 2px solid transparent; border-radius: 6px;
@@ -212,5 +210,4 @@ QFrame#toast QPushButton { background: transparent; border: 2px solid transparen
   font-weight: 600; padding: 3px 8px; text-decoration: underline; }
 QFrame#toast QPushButton:focus { border-color: $window; }
 QFrame#hint { background: $veil; border: 2px dashed $accent; border-radius: 12px; }
-QFrame#rule { background: $border; border: none; }
 """)

@@ -58,7 +58,6 @@ DARK = Colors(
     error="#F2857D",
 )
 
-SPACE = (4, 8, 12, 16, 24, 32)
 RADIUS_CONTROL = 6
 RADIUS_CARD = 10
 COLUMN_WIDTH = 760

@@ -36,21 +36,25 @@ class Scene:
     size: tuple[int, int]
 
 
-def draw_scene(source: random.Random, size: tuple[int, int], *, with_side: bool) -> tuple[Image.Image, Scene]:
-    """Draw a random scene of `size` pixels (width, height)."""
+def draw_scene(
+    source: random.Random, size: tuple[int, int], *, with_side: bool, large: bool = False
+) -> tuple[Image.Image, Scene]:
+    """Draw a random scene of `size` pixels (width, height); a `large` shape fills most of it."""
     width, height = size
     shape, color = source.choice(SHAPES), source.choice(list(COLORS))
     side = source.choice(SIDES) if with_side else ""
     ground = _ground(source, COLORS[color])
     image = Image.new("RGB", (width * _SHARPNESS, height * _SHARPNESS), ground)
-    center, radius = _place(source, width, height, side)
+    center, radius = _place(source, width, height, side, large=large)
     _draw(ImageDraw.Draw(image), source, shape, _vary(source, COLORS[color], 12), center, radius)
     return image.resize(size, Image.Resampling.BOX), Scene(shape, color, side, size)
 
 
-def _place(source: random.Random, width: int, height: int, side: str) -> tuple[tuple[float, float], float]:
+def _place(
+    source: random.Random, width: int, height: int, side: str, *, large: bool
+) -> tuple[tuple[float, float], float]:
     short = min(width, height)
-    radius = short * (source.uniform(0.12, 0.2) if side else source.uniform(0.2, 0.46))
+    radius = short * (source.uniform(0.12, 0.2) if side else source.uniform(0.36 if large else 0.2, 0.46))
     left, right = radius, width - radius
     top, bottom = radius, height - radius
     x, y = source.uniform(left, right), source.uniform(top, bottom)

@@ -61,7 +61,7 @@ def train_tower(tower: VisionTower, steps: int, seed: int) -> None:
     for step in range(steps):
         for group in optimizer.param_groups:
             group["lr"] = 3e-3 * warm_then_decay(step, steps)
-        images, wanted = _probe_batch(source, easy=step < steps // 8)
+        images, wanted = _probe_batch(source, easy=step < steps // 3)
         with torch.autocast("cpu", torch.bfloat16):
             logits = head(tower(images))
         losses = [
@@ -83,14 +83,14 @@ def train_tower(tower: VisionTower, steps: int, seed: int) -> None:
 
 
 def _probe_batch(source: random.Random, *, easy: bool) -> tuple[Tensor, tuple[Tensor, ...]]:
-    with_side = source.random() < 0.35
+    with_side = not easy and source.random() < 0.35
     size = (112, 112) if easy else picture_size(source)
     if with_side:
         size = (max(size[0], 84), max(size[1], 84))
     count = max(8, min(64, PICTURES_PER_STEP * 112 * 112 // (size[0] * size[1])))
     images, goals = [], []
     for _ in range(count):
-        image, scene = draw_scene(source, size, with_side=with_side)
+        image, scene = draw_scene(source, size, with_side=with_side, large=easy)
         images.append(torch.from_numpy(pixels(image)))
         side = SIDES.index(scene.side) if scene.side else -1
         shape = -1 if scene.side else SHAPES.index(scene.shape)  # a mark may be a few pixels wide

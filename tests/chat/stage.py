@@ -156,10 +156,12 @@ class Stage:
     def settle(self, query: str = "") -> ConversationsListed:
         """Wait until the worker has done everything that was asked before, and return the list as it is then."""
         barrier = uuid.uuid4().hex
-        for text in (barrier, query):
-            self.service.list_conversations(text)
-            listed = self.recorder.wait_for(ConversationsListed, lambda event, text=text: event.query == text)
-        return listed
+        self._listed(barrier)
+        return self._listed(query)
+
+    def _listed(self, query: str) -> ConversationsListed:
+        self.service.list_conversations(query)
+        return self.recorder.wait_for(ConversationsListed, lambda event: event.query == query)
 
     # --- the disk, as another process sees it ---
 

@@ -85,11 +85,21 @@ def test_a_death_ends_everything_that_waits_and_is_told_once() -> None:
     _, desk, heard, deaths = make()
     desk.submit(generate("a"), lambda event: heard.append(("a", event)))
     desk.submit(generate("b"), lambda event: heard.append(("b", event)))
-    died = Died(EngineCrashed("The engine stopped."))
+    died = Died(EngineCrashed("The engine stopped."), "a")
     desk.receive(died)
     assert heard == [("a", died), ("b", died)]
     assert deaths == [died]
     assert desk.is_idle
+
+
+def test_the_late_news_of_an_idle_death_spares_the_request_of_the_next_process() -> None:
+    _, desk, heard, deaths = make()
+    desk.submit(generate("a"), lambda event: heard.append(("a", event)))
+    died = Died(EngineCrashed("The engine stopped."))
+    desk.receive(died)
+    assert deaths == [died]
+    desk.receive(ended("a"))
+    assert heard == [("a", ended("a"))]
 
 
 def test_a_handler_may_submit_the_next_request() -> None:

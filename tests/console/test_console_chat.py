@@ -193,6 +193,7 @@ def test_folders_that_can_not_be_made(solo: Run, home: dict[str, str], tmp_path:
         ["chat", "--model", "x.gguf", "--seed", "-1", "hello"],
         ["chat", "--model", "x.gguf", "--seed", "4294967296", "hello"],
         ["chat", "--model", "x.gguf", "--unknown", "hello"],
+        ["--projector", "mmproj.gguf"],
         ["sing"],
     ],
 )
@@ -202,3 +203,4 @@ def test_wrong_usage(solo: Run, arguments: list[str]) -> None:
     assert done.stdout == ""
     assert "usage: solo" in done.stderr
     assert "Traceback" not in done.stderr
+    assert "_positive" not in done.stderr

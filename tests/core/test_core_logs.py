@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -23,8 +23,9 @@ def _logging_as_before() -> Iterator[None]:
 
 
 def test_the_log_goes_to_a_file_and_warnings_to_the_terminal(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], expected_warnings: Callable[[str], None]
 ) -> None:
+    expected_warnings("low memory")
     path = start_logging(tmp_path / "Prötokolle")
     logging.getLogger("app.test").info("started – 数据")
     logging.getLogger("app.test").warning("low memory")
@@ -62,7 +63,10 @@ def test_the_log_stays_small(tmp_path: Path) -> None:
     assert path.exists()
 
 
-def test_without_a_terminal_the_file_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_terminal_the_file_is_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, expected_warnings: Callable[[str], None]
+) -> None:
+    expected_warnings("seen")
     monkeypatch.setattr("sys.stderr", None)
     path = start_logging(tmp_path)
     logging.getLogger("app.test").warning("seen")

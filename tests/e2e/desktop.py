@@ -176,10 +176,10 @@ class Program:
             self.process.kill()
             self.process.wait(10)
 
-    def see(self, what: str, place: tuple[int, int]) -> None:
-        """Wait until something stands at a place, counted from the window's corner, and nothing moves there."""
+    def see(self, what: str, place: tuple[int, int], size: tuple[int, int] = (120, 40)) -> None:
+        """Wait until something stands around a place, counted from the window's corner, and nothing moves there."""
         x, y = ORIGIN[0] + place[0], ORIGIN[1] + place[1]
-        box = (x - 60, y - 20, x + 60, y + 20)
+        box = (x - size[0] // 2, y - size[1] // 2, x + size[0] // 2, y + size[1] // 2)
         looks: list[bytes] = []
 
         def is_there() -> bool:

@@ -17,7 +17,7 @@ from tests.e2e.drag_source import PLACE
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(600)]
 
 FIRST_CHAT = (110, 143)
-MESSAGE = (420, 125)  # both counted from the window's corner
+PAGE = (730, 360)  # both counted from the window's corner
 LAST_ANSWER = (
     "SELECT state, reasoning, settings_rendered FROM messages WHERE role = 'assistant' ORDER BY rowid DESC LIMIT 1"
 )
@@ -92,7 +92,8 @@ def test_a_first_day(solo: Program, thinking_model: Path, projector: Path, tmp_p
     solo.start("--model", str(thinking_model))
     solo.see("the list", FIRST_CHAT)
     solo.click(FIRST_CHAT)
-    solo.see("the conversation", MESSAGE)
+    wait_for(lambda: solo.screen.window("Hello, what can you do"), "the conversation's return")
+    solo.see("the conversation", PAGE, (600, 500))
     solo.screen.screenshot("light-reopened")
     export(solo, tmp_path / "export" / "day.md", "ctrl+e")
     exported = (tmp_path / "export" / "day.md").read_text(encoding="utf-8")
@@ -142,7 +143,8 @@ def test_stopping_killing_and_going_on(solo: Program, small_model: Path) -> None
     wait_for(lambda: answers(solo, "interrupted") == 1, "the interrupted answer's return", 20)
     solo.see("the list", FIRST_CHAT)
     solo.click(FIRST_CHAT)
-    solo.see("the conversation", MESSAGE)
+    wait_for(lambda: solo.screen.window("Talk without end"), "the conversation's return")
+    solo.see("the conversation", PAGE, (600, 500))
     solo.screen.screenshot("light-interrupted")
     (text,) = solo.rows(LAST_TEXT)[0]
     assert text

@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.facts import Gpu, Hardware, ModelFacts, Plan, TensorRole
-from app.hardware.planner import Wishes, describe_plan, plan_placement
+from app.hardware.planner import Wishes, plan_placement
 from tests.hardware.llama_rules import CPU, caches_by_device, weights_by_device
 from tests.hardware.model_tables import PROJECTOR, dense, dense_8b, dense_70b, mistral_119b, moe_30b
 
@@ -103,7 +103,6 @@ def test_every_plan_is_sound(name: str, hardware: Hardware, context: int, sees: 
     carriers = {device.bus_id for device in plan.devices if device.projector_bytes}
     assert carriers == ({plan.projector_device} if plan.projector_device else set())
     assert sees or not carriers
-    assert describe_plan(plan, model).startswith(model.name)
     assert all(reason.endswith(".") for reason in plan.reasons)
 
 

@@ -83,12 +83,9 @@ def test_the_list_has_pinned_ones_first_then_the_newest(database_path: Path) -> 
         assert [summary.title for summary in store.list_conversations()] == ["a", "d", "c", "b"]
 
 
-def test_an_automatic_title_never_replaces_a_chosen_one(store: ConversationStore) -> None:
+def test_a_conversation_can_be_renamed(store: ConversationStore) -> None:
     conversation_id = store.create_conversation("first words").id
-    store.suggest_title(conversation_id, "Better")
-    assert store.load(conversation_id).summary.title == "Better"
     store.rename(conversation_id, "Mine")
-    store.suggest_title(conversation_id, "Even better")
     assert store.load(conversation_id).summary.title == "Mine"
 
 

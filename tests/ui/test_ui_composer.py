@@ -9,7 +9,7 @@ from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiAppl
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.core.events import PictureAttached, PictureRefused, PromptRendered, Refused, TurnStarted
+from app.core.events import BugFound, PictureAttached, PictureRefused, PromptRendered, Refused, TurnStarted
 from app.core.messages import ReasoningEffort
 from app.ui import message_input
 from app.ui.composer import Composer
@@ -144,6 +144,29 @@ def test_a_refused_message_is_not_lost(stage: Stage, composer: Composer, box: Me
     assert box.toPlainText() == "Why?"
     assert composer.button.isEnabled()
     assert stage.window.notices.sentence("refused").startswith("The disk is full")
+
+
+def test_a_message_that_met_a_bug_can_be_sent_again(stage: Stage, composer: Composer, box: MessageInput) -> None:
+    box.setPlainText("Why?")
+    composer.submit()
+    stage.show(BugFound("KeyError: 'x'", "Traceback ..."))
+    assert box.toPlainText() == "Why?"
+    assert composer.button.isEnabled()
+
+
+def test_a_sent_message_is_no_draft_when_the_person_comes_back(
+    stage: Stage, composer: Composer, box: MessageInput
+) -> None:
+    commands = stage.shell.presenter.commands
+    commands.open_chat("c1")
+    box.setPlainText("Why?")
+    composer.submit()
+    commands.open_chat("c2")
+    box.setPlainText("Elsewhere")
+    stage.show(TurnStarted("a1", question("Why?"), answer()))
+    assert box.toPlainText() == "Elsewhere"
+    commands.open_chat("c1")
+    assert box.toPlainText() == ""
 
 
 def test_what_is_typed_after_sending_is_kept(stage: Stage, composer: Composer, box: MessageInput) -> None:

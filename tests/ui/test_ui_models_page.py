@@ -59,7 +59,7 @@ def test_with_a_model_it_is_opened_at_once(make_stage: MakeStage) -> None:
 
 def test_the_machine_is_described_in_one_glance() -> None:
     assert describe(hardware()) == (
-        "RTX 4090 (24\u202fGiB) · RTX 3090 (24\u202fGiB)\n96\u202fGiB of RAM · Ryzen 9, 32\u00a0threads"
+        "RTX 4090 (24\u202fGiB) · RTX 3090 (24\u202fGiB)\n96\u202fGiB of RAM · Ryzen 9, 32\u00a0cores"
     )
 
 
@@ -84,6 +84,23 @@ def test_an_unknown_time_and_a_check_are_said_as_such(first: Stage, page: Models
     assert card(page).line.text() == "1\u202fMB of 2\u202fMB"
     first.show(DownloadProgressed("small", "m", 1_000_000, 2_000_000, 9e8, 1.0, verifying=True))
     assert card(page).line.text() == "Checking what arrived · 1\u202fMB of 2\u202fMB"
+
+
+def test_something_unusual_is_said_below_the_numbers(first: Stage, page: ModelsPage) -> None:
+    note = "Part of m was damaged on the disk and is downloaded again."
+    first.show(DownloadProgressed("small", "m", 1_000_000, 2_000_000, 0.0, None, note=note))
+    assert card(page).line.text() == f"1\u202fMB of 2\u202fMB\n{note}"
+
+
+def test_no_second_download_can_be_begun_beside_one(first: Stage, page: ModelsPage) -> None:
+    first.show(HALF, DownloadStopped("small"))
+    card(page, "large").button.click()
+    assert not card(page).button.isEnabled()  # neither before the first byte ...
+    first.show(DownloadProgressed("large", "model.gguf", 1, 2, 0.0, None))
+    assert not card(page).button.isEnabled()  # ... nor after it
+    assert first.service.asked("download") == [("large", TARGET)]
+    first.show(DownloadStopped("large"))
+    assert card(page).button.isEnabled()
 
 
 def test_a_failure_stands_in_the_card_with_the_button_that_helps(first: Stage, page: ModelsPage) -> None:

@@ -159,10 +159,8 @@ def test_versions_are_asked_for_with_the_effort_of_the_switch(stage: Stage) -> N
     transcript = stage.window.chat.transcript
     transcript.regenerate_requested.emit("a1")
     transcript.edit_requested.emit("q1", "Other words")
-    transcript.restart_requested.emit()
     assert stage.service.asked("regenerate") == [("a1", ReasoningEffort.HIGH)]
     assert stage.service.asked("edit") == [("q1", "Other words", ReasoningEffort.HIGH)]
-    assert stage.service.asked("restart_engine") == [()]
 
 
 # --- the model ---
@@ -208,6 +206,15 @@ def test_a_model_that_was_ready_stays_so_when_another_can_not_be_opened(stage: S
     stage.show(LOADED, events.ModelLoadFailed(Path("/other.gguf"), "That file is damaged."))
     assert state_of(stage)[0] == "Small · ready"
     assert not any(button.text() == "Load anyway" for button in stage.window.findChildren(QPushButton))
+
+
+def test_a_model_that_did_not_fit_lends_its_name_to_no_other(stage: Stage) -> None:
+    large = events.ModelPlanned(Path("/models/large.gguf"), None, "Large", plan())
+    stage.show(LOADED, large, events.ModelLoadFailed(large.path, "It needs 72 GB.", True))
+    stage.show(events.EngineStopped("The engine stopped."))
+    assert state_of(stage)[0] == "Small · stopped"
+    stage.show(events.ModelLoadProgressed(0.5))
+    assert state_of(stage)[0] == "Small · loading 50\u202f%"
 
 
 def test_a_model_that_was_ready_is_gone_when_the_next_breaks_off(stage: Stage) -> None:
@@ -286,6 +293,9 @@ def test_the_meter_shows_the_chat_that_is_shown(stage: Stage) -> None:
     stage.show(events.ContextMeasured("", 1024, 8192))
     stage.show(events.ContextMeasured("other", 8192, 8192))
     assert meter.text == "context 12\u202f%"
+    assert meter.isVisible()
+    stage.shell.presenter.commands.open_chat("other")  # which can't be measured: no model is there
+    assert not meter.isVisible()
 
 
 def test_the_context_is_measured_when_the_person_pauses(stage: Stage, qtbot: QtBot) -> None:
@@ -320,8 +330,9 @@ def test_a_refusal_can_be_dismissed(stage: Stage, qtbot: QtBot) -> None:
 
 
 def test_a_bug_is_shown_once_with_its_details_to_copy(stage: Stage) -> None:
-    bug = events.BugFound("Something went wrong.", "Traceback ...")
+    bug = events.BugFound("KeyError: 'x'", "Traceback ...")
     stage.show(bug)
+    assert stage.window.notices.sentence("bug").startswith("Something unexpected went wrong inside Solo.")
     press(stage, "Copy details")
     assert QGuiApplication.clipboard().text() == "Traceback ..."
     stage.show(bug)

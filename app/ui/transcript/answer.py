@@ -30,7 +30,6 @@ class AnswerView(Stack):
     """Show an answer, whole or growing."""
 
     regenerate_requested = Signal(str)
-    restart_requested = Signal()
     folding = Signal()
 
     def __init__(self, stage: Stage, message: Message) -> None:
@@ -39,7 +38,6 @@ class AnswerView(Stack):
         self._stage = stage
         self._arrived = ""
         self._settings = message.settings_rendered
-        self._restarts = False
         self.reasoning: ReasoningBlock | None = None
         self.body = MarkdownBody(stage)
         self.status = QLabel()
@@ -101,10 +99,9 @@ class AnswerView(Stack):
             self.reasoning.refresh()
         self.body.refresh()
 
-    def finish(self, message: Message, *, restarts: bool = False) -> None:
-        """Show the answer as it was saved; `restarts` when the engine must be started again first."""
+    def finish(self, message: Message) -> None:
+        """Show the answer as it was saved."""
         self.message = message
-        self._restarts = restarts
         if message.text == self._arrived:
             self.body.finish()
         else:
@@ -178,7 +175,7 @@ class AnswerView(Stack):
         failed = message.state is MessageState.FAILED
         if failed:
             sentence = message.error or "The answer could not be finished."
-            self.notice.say(sentence, "Start again" if self._restarts else "Try again")
+            self.notice.say(sentence, "Try again")
         self.notice.setVisible(failed)
         self._tell_stats()
         self.footer.set_hovered(self.underMouse() and not growing)
@@ -196,10 +193,7 @@ class AnswerView(Stack):
         self.footer.set_stats(stats_line(stats) if stats is not None else "", note)
 
     def _try_again(self) -> None:
-        if self._restarts:
-            self.restart_requested.emit()
-        else:
-            self.regenerate_requested.emit(self.message.id)
+        self.regenerate_requested.emit(self.message.id)
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.message.text)

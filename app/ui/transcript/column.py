@@ -45,7 +45,6 @@ class Column(QWidget):
         super().__init__()
         self._make_view = make_view
         self._slots: list[Slot] = []
-        self._places_messages = False
 
     # --- content ---
 

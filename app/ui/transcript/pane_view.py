@@ -48,7 +48,7 @@ class PaneView(QWidget):
     # --- content ---
 
     def set_html(self, html: str) -> None:
-        """Replace the text."""
+        """Replace the text; one with links can be reached by Tab."""
         self._html = html
         self._link_in_focus = -1
         self.text_document.show_html(html)

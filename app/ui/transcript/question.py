@@ -203,8 +203,9 @@ class QuestionView(Stack):
         self._show_text(whole=True)
 
     def _save(self, text: str) -> None:
-        self.stop_editing()
-        if text != self.message.text:
+        if text == self.message.text:
+            self.stop_editing()
+        else:  # the new branch takes this view's place; if it is refused, what was written must still be here
             self.edit_requested.emit(self.message.id, text)
 
     def _copy(self) -> None:

@@ -65,11 +65,6 @@ class Scroller(QScrollArea):
         self.verticalScrollBar().rangeChanged.connect(self._follow_range)
         self.verticalScrollBar().valueChanged.connect(self._follow_value)
 
-    @property
-    def sticks(self) -> bool:
-        """Tell whether the end stays in view while it grows."""
-        return self._sticks
-
     def jump_to_end(self) -> None:
         """Show the end and stay there."""
         self._sticks = True

@@ -31,12 +31,6 @@ class TextPane(PaneView):
         self.setFocusPolicy(Qt.FocusPolicy.ClickFocus)
         self.setCursor(Qt.CursorShape.IBeamCursor)
 
-    def set_html(self, html: str) -> None:
-        """Replace the text; one with links can be reached by Tab."""
-        super().set_html(html)
-        policy = Qt.FocusPolicy.StrongFocus if self._links else Qt.FocusPolicy.ClickFocus
-        self.setFocusPolicy(policy)
-
     def mousePressEvent(self, event: QMouseEvent) -> None:  # noqa: N802 - Qt's name
         """Begin a selection, or go on with it while Shift is held."""
         if event.button() != Qt.MouseButton.LeftButton:

@@ -33,7 +33,6 @@ class TranscriptView(QWidget):
 
     regenerate_requested = Signal(str)
     edit_requested = Signal(str, str)
-    restart_requested = Signal()
 
     def __init__(self, colors: Colors, picture_path: Callable[[Picture], Path]) -> None:
         super().__init__()
@@ -117,12 +116,9 @@ class TranscriptView(QWidget):
         stopped = answer.state is MessageState.STOPPED
         self._end_turn(answer, "The answer was stopped." if stopped else "The answer is complete.")
 
-    def fail_turn(self, answer: Message, sentence: str, *, restarts: bool = False) -> None:
-        """Say in place why an answer ended.
-
-        `restarts` offers to start the engine again (`restart_requested`) instead of answering again.
-        """
-        self._end_turn(failed_answer(answer, sentence), sentence, restarts=restarts)
+    def fail_turn(self, answer: Message, sentence: str) -> None:
+        """Say in place why an answer ended."""
+        self._end_turn(failed_answer(answer, sentence), sentence)
 
     # --- inside ---
 
@@ -139,7 +135,6 @@ class TranscriptView(QWidget):
             return question
         answer = AnswerView(self._stage, message)
         answer.regenerate_requested.connect(self.regenerate_requested)
-        answer.restart_requested.connect(self.restart_requested)
         answer.folding.connect(self.scroller.hold)
         return answer
 
@@ -153,13 +148,13 @@ class TranscriptView(QWidget):
         self._answer = None
         self._stage.selection.clear()
 
-    def _end_turn(self, answer: Message, announcement: str, *, restarts: bool = False) -> None:
+    def _end_turn(self, answer: Message, announcement: str) -> None:
         if self._answer is None or self._answer.message.id != answer.id:
             self._join_turn(answer)
         if self._answer is None:
             return
         self._frame_timer.stop()
-        self._answer.finish(answer, restarts=restarts)
+        self._answer.finish(answer)
         self._answer = None
         self.scroller.settle()
         QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, announcement))

@@ -39,6 +39,26 @@ def test_editing_saves_and_sends(view: TranscriptView, qtbot: QtBot) -> None:
     with qtbot.waitSignal(view.edit_requested) as asked:
         qtbot.mouseClick(card.editor.save_button, Qt.MouseButton.LeftButton)
     assert asked.args == ["q1", "Why not?"]
+
+
+def test_what_was_changed_is_not_lost_when_it_can_not_be_sent(view: TranscriptView, qtbot: QtBot) -> None:
+    card = shown_question(view)
+    card.start_editing()
+    assert card.editor is not None
+    card.editor.editor.setPlainText("Why not?")
+    card.editor.save_button.click()  # nothing follows: an answer is being written
+    assert card.editor is not None
+    assert card.editor.editor.toPlainText() == "Why not?"
+    view.show_conversation([])  # the new branch
+    qtbot.waitUntil(lambda: view.findChild(QuestionView) is None)
+
+
+def test_saving_an_unchanged_text_just_closes_the_editor(view: TranscriptView, qtbot: QtBot) -> None:
+    card = shown_question(view)
+    card.start_editing()
+    assert card.editor is not None
+    with qtbot.assertNotEmitted(view.edit_requested):
+        card.editor.save_button.click()
     assert card.editor is None
 
 

@@ -160,14 +160,6 @@ def test_a_failure_stands_in_place_with_a_button(view: TranscriptView, qtbot: Qt
     assert announcements == ["The model ran out of memory."]
 
 
-def test_a_dead_engine_can_be_started_again(view: TranscriptView, qtbot: QtBot) -> None:
-    shown = start(view)
-    view.fail_turn(answer(), "The engine ended.", restarts=True)
-    assert shown.notice.button.text() == "Start again"
-    with qtbot.waitSignal(view.restart_requested):
-        qtbot.mouseClick(shown.notice.button, Qt.MouseButton.LeftButton)
-
-
 def test_copy_gives_markdown(view: TranscriptView, qtbot: QtBot) -> None:
     view.show_conversation([question(), answer(text=TEXT)])
     qtbot.mouseClick(last_answer(view).copy_button, Qt.MouseButton.LeftButton)
