@@ -33,8 +33,9 @@ class ConversationDesk:
         self.list_again()
 
     def list_again(self) -> None:
-        """Publish the list as it is now."""
-        self._publish(ConversationsListed(self._store.list_conversations(self._query), self._query))
+        """Publish the list as it is now: whole, for what is not found must have its title too, and as searched."""
+        for query in dict.fromkeys(("", self._query)):
+            self._publish(ConversationsListed(self._store.list_conversations(query), query))
 
     def open(self, conversation_id: str) -> None:
         """Publish a conversation."""

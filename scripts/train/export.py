@@ -45,13 +45,13 @@ def export_quantized(model: TextModel, vocabulary: Vocabulary, path: Path) -> No
     plain.unlink()
 
 
-def export_vision(tower: VisionTower, path: Path) -> None:
-    """Write the projector: matrices as 16-bit floats, the rest as 32-bit ones."""
+def export_vision(tower: VisionTower, path: Path, *, half: bool = True) -> None:
+    """Write the projector: matrices as 16-bit floats (or, without `half`, 32-bit), the rest as 32-bit ones."""
     dims = tower.dims
     writer = gguf.GGUFWriter(None, "clip")
     writer.add_type(gguf.GGUFType.MMPROJ)
     writer.add_name(f"{NAME} vision")
-    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16)
+    writer.add_file_type(gguf.LlamaFileType.MOSTLY_F16 if half else gguf.LlamaFileType.ALL_F32)
     writer.add_clip_has_vision_encoder(True)
     writer.add_clip_projector_type("pixtral")
     writer.add_vision_projection_dim(tower.project_out.out_features)
@@ -67,7 +67,8 @@ def export_vision(tower: VisionTower, path: Path) -> None:
     writer.add_vision_image_std(PIXEL_STD.tolist())
     writer.add_vision_use_silu(True)
     tensors = (
-        (name, weights if weights.ndim == 1 else weights.astype(np.float16)) for name, weights in vision_tensors(tower)
+        (name, weights.astype(np.float16) if half and weights.ndim > 1 else weights)
+        for name, weights in vision_tensors(tower)
     )
     write_model(path, writer, tensors)
 

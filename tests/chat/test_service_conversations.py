@@ -55,6 +55,15 @@ def test_search_finds_titles_and_texts_and_stays_while_the_list_changes(stage: S
     assert listed.query == "pears"
 
 
+def test_a_chat_that_a_search_does_not_find_is_listed_all_the_same(stage: Stage) -> None:
+    stage.ask("apples")
+    assert titles(stage, "apples") == ["apples"]
+    stage.ask("bananas")
+    whole = stage.recorder.wait_for(ConversationsListed, lambda e: "bananas" in [s.title for s in e.summaries])
+    assert whole.query == ""
+    assert titles(stage, "apples") == ["apples"]
+
+
 def test_deleting_and_restoring(stage: Stage) -> None:
     answer = stage.ask("keep me")
     stage.service.delete_conversation(answer.conversation_id)
