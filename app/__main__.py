@@ -12,7 +12,6 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 from app import __version__
@@ -87,16 +86,14 @@ def _window(options: argparse.Namespace, paths: Paths, settings: Settings) -> in
     from app.core.events import Publish
     from app.engine.client import ChildEngine
     from app.ui.application import run_window
+    from app.ui.single_instance import Wish
 
     def make_service(publish: Publish) -> ChatService:
         service = ChatService(paths, settings, publish, ChildEngine)
         service.start()
         return service
 
-    wished = settings
-    if options.model is not None:
-        wished = replace(settings, model=str(options.model.absolute()), projector=str(options.projector or ""))
-    return run_window(make_service, wished)
+    return run_window(make_service, settings, paths.data, Wish(options.model, options.projector))
 
 
 def _chat(options: argparse.Namespace, settings: Settings) -> int:

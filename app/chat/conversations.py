@@ -16,10 +16,11 @@ from app.storage.attachments import AttachmentStore
 from app.storage.conversations import ConversationStore
 from app.storage.export_json import export_json
 from app.storage.export_markdown import export_markdown
+from app.storage.import_json import import_json
 
 
 class ConversationDesk:
-    """List, open, rename, pin, delete, restore and export conversations; on the worker thread only."""
+    """List, open, rename, pin, delete, restore, export and import conversations; on the worker thread only."""
 
     def __init__(self, store: ConversationStore, attachments: AttachmentStore, publish: Publish) -> None:
         self._store = store
@@ -71,3 +72,11 @@ class ConversationDesk:
         else:
             export_json(conversation, target, self._attachments, self._store.load_versions(conversation_id))
         self._publish(ConversationExported(target))
+
+    def import_from(self, path: Path) -> None:
+        """Add the conversation that `path` holds, and publish it."""
+        imported = import_json(path, self._attachments)
+        self._store.insert(imported.conversation, imported.versions)
+        self.list_again()
+        conversation = self._store.load(imported.conversation.summary.id)
+        self._publish(ConversationOpened(conversation, is_imported=True))

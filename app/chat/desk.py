@@ -5,7 +5,9 @@ from __future__ import annotations
 import logging
 from collections import deque
 from collections.abc import Callable
+from dataclasses import replace
 
+from app.core.errors import EngineCrashed
 from app.engine.protocol import (
     Died,
     Engine,
@@ -19,6 +21,7 @@ from app.engine.protocol import (
 
 log = logging.getLogger(__name__)
 
+_AGAIN = "Your chat is saved; send a message to start it again."
 Handler = Callable[[EngineEvent], None]
 
 
@@ -55,7 +58,8 @@ class EngineDesk:
     def receive(self, event: EngineEvent) -> None:
         """Take an event of the engine."""
         if isinstance(event, Died):
-            self._bury(event)
+            # The engine knows nothing of chats; what to do next is ours to say.
+            self._bury(replace(event, error=EngineCrashed(f"{event.error} {_AGAIN}")))
             return
         if self._current is None or event.request_id != self._current[0].request_id:
             log.info("late event of the engine dropped: %s", type(event).__name__)

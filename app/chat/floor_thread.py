@@ -35,9 +35,19 @@ class FloorThread:
         self._worker.start()
         self._worker.post(self._begin)
 
-    def do(self, job: Callable[[Floor], None]) -> None:
-        """Run `job` on the thread, after those before it."""
-        self._worker.post(lambda: job(self._opened()))
+    def do(self, job: Callable[[Floor], None], refuse: Callable[[str], None] | None = None) -> None:
+        """Run `job` on the thread, after those before it; `refuse` takes its AppError, otherwise Refused tells."""
+
+        def run() -> None:
+            try:
+                job(self._opened())
+            except AppError as error:
+                if refuse is None:
+                    raise
+                log.info("refused: %s", error, exc_info=True)
+                refuse(str(error))
+
+        self._worker.post(run)
 
     def do_anyway(self, job: Callable[[], None]) -> None:
         """Run a job that needs no floor, in its turn."""

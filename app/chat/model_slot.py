@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.chat.desk import EngineDesk
 from app.chat.opening import Opening
-from app.core.errors import AppError, Cancelled, ModelNotLoaded, NotEnoughMemory
+from app.core.errors import AppError, Cancelled, EngineUnavailable, ModelNotLoaded, NotEnoughMemory
 from app.core.events import (
     EngineStopped,
     ModelLoaded,
@@ -60,9 +60,11 @@ class ModelSlot:
         """Return the model's name, empty when none was opened."""
         return self._opening.model.name if self._opening else ""
 
-    def open(self, path: Path, projector: Path | None, *, anyway: bool = False) -> None:
-        """Plan and load `path`; a load under way is cancelled first. Problems are published."""
-        self.cancel()
+    def open(self, path: Path, projector: Path | None, make_way: Callable[[], None], *, anyway: bool = False) -> None:
+        """Plan and load `path`. Problems are published.
+
+        Only once it is sure that there is something to load, `make_way` is called and a load under way cancelled.
+        """
         try:
             opening = self._prepare(path, projector)
             self._publish(
@@ -78,6 +80,8 @@ class ModelSlot:
         except AppError as error:
             self._refuse(path, error)
             return
+        make_way()
+        self.cancel()
         self._load(opening)
 
     def cancel(self) -> None:
@@ -102,7 +106,7 @@ class ModelSlot:
 
     def _refuse(self, path: Path, error: AppError) -> None:
         # The model that was loaded before, if any, still answers: its state is left alone.
-        if self._state is not _State.READY:
+        if self._state is _State.EMPTY:
             self.failure = str(error)
         self._publish(ModelLoadFailed(path, str(error), isinstance(error, NotEnoughMemory)))
 
@@ -127,7 +131,8 @@ class ModelSlot:
                 self._settle(_State.EMPTY, _LOAD_CANCELLED)
                 self._publish(ModelLoadStopped(request.model))
             case RequestFailed() | Died() if not stale:
-                state = _State.DEAD if isinstance(event, Died) else _State.EMPTY
+                can_wake = isinstance(event, Died) or isinstance(event.error, EngineUnavailable)
+                state = _State.DEAD if can_wake else _State.EMPTY
                 self._settle(state, str(event.error))
                 self._publish(ModelLoadFailed(request.model, str(event.error)))
             case _:

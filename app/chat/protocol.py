@@ -55,6 +55,17 @@ class Service(Protocol):
         """Write an export to `target`; publishes ConversationExported (or Refused)."""
         ...
 
+    def import_conversation(self, path: Path) -> None:
+        """Read a JSON export; publishes ConversationsListed and ConversationOpened (or Refused)."""
+        ...
+
+    def show_version(self, message_id: str) -> None:
+        """Show another version of a message, with what followed it; publishes ConversationOpened.
+
+        Publishes Refused while an answer is being written in that conversation.
+        """
+        ...
+
     # --- turns ---
 
     def send(
@@ -62,13 +73,16 @@ class Service(Protocol):
     ) -> None:
         """Ask the model; None starts a conversation. Publishes TurnStarted ... TurnFinished or TurnFailed.
 
-        If the question can't even be saved, publishes Refused. If no model answers, the question is saved and
+        If the question can't even be saved, publishes SendRefused. If no model answers, the question is saved and
         the turn fails with a sentence; a crashed engine is started again first.
         """
         ...
 
     def regenerate(self, answer_id: str, effort: ReasoningEffort) -> None:
-        """Answer the same question once more; ConversationOpened shows the branch, then a turn runs."""
+        """Answer the same question once more; ConversationOpened shows the branch, then a turn runs.
+
+        After TurnStarted, here as elsewhere, VersionsChanged tells of the new version.
+        """
         ...
 
     def edit(self, question_id: str, text: str, effort: ReasoningEffort) -> None:

@@ -15,7 +15,7 @@ from app.chat.pictures import PictureDesk
 from app.chat.protocol import ExportKind
 from app.chat.remembering import SettingsKeeper
 from app.chat.turns import Draft
-from app.core.events import Event, ModelLoaded, Publish, Refused, TurnFailed, TurnFinished, TurnStarted
+from app.core.events import Event, ModelLoaded, Publish, Refused, SendRefused, TurnFailed, TurnFinished, TurnStarted
 from app.core.messages import Picture, ReasoningEffort
 from app.core.paths import Paths
 from app.core.settings import Settings
@@ -94,13 +94,24 @@ class ChatService:
 
         self._thread.do(job)
 
+    def import_conversation(self, path: Path) -> None:
+        """Read a JSON export and show it."""
+        self._thread.do(lambda floor: floor.conversations.import_from(path))
+
+    def show_version(self, message_id: str) -> None:
+        """Show another version of a message, with what followed it."""
+        self._thread.do(lambda floor: floor.turns.show_version(message_id))
+
     # --- turns ---
 
     def send(
         self, conversation_id: str | None, text: str, pictures: tuple[Picture, ...], effort: ReasoningEffort
     ) -> None:
         """Ask the model."""
-        self._thread.do(lambda floor: floor.turns.send(conversation_id, Draft(text, pictures), effort))
+        self._thread.do(
+            lambda floor: floor.turns.send(conversation_id, Draft(text, pictures), effort),
+            lambda sentence: self._publish(SendRefused(sentence)),
+        )
 
     def regenerate(self, answer_id: str, effort: ReasoningEffort) -> None:
         """Answer the same question once more."""
@@ -139,11 +150,7 @@ class ChatService:
     def open_model(self, path: Path, projector: Path | None = None, *, anyway: bool = False) -> None:
         """Load a GGUF; an answer that is being written is stopped."""
 
-        def job(floor: Floor) -> None:
-            floor.turns.stop()
-            floor.slot.open(path, projector, anyway=anyway)
-
-        self._thread.do(job)
+        self._thread.do(lambda floor: floor.slot.open(path, projector, floor.turns.stop, anyway=anyway))
 
     def cancel_load(self) -> None:
         """Stop loading."""
@@ -163,7 +170,11 @@ class ChatService:
         """Download, or go on with, an offer; a finished one is opened, unless another model is in use."""
 
         def open_if_free(path: Path, projector: Path | None) -> None:
-            self._thread.do(lambda floor: None if floor.slot.is_in_use else floor.slot.open(path, projector))
+            def job(floor: Floor) -> None:
+                if not floor.slot.is_in_use:
+                    floor.slot.open(path, projector, floor.turns.stop)
+
+            self._thread.do(job)
 
         self._downloads.download(offer_id, target, open_if_free)
 

@@ -46,6 +46,7 @@ class Turn:
         self._reasoning = ""
         self._unsaved_text = ""
         self._unsaved_reasoning = ""
+        self._unsaved_settings = ""
         self._is_saving = True
         publish(TurnStarted(answer.id, question, answer))
 
@@ -79,17 +80,21 @@ class Turn:
 
     def save_growth(self) -> None:
         """Write what has arrived since the last time. Raises StorageError, DiskFull, but only once."""
-        if not self._is_saving or not (self._unsaved_text or self._unsaved_reasoning):
+        if not self._is_saving or not (self._unsaved_text or self._unsaved_reasoning or self._unsaved_settings):
             return
         self._is_saving = False  # until it went well: the end of the turn saves everything anyway
-        self._store.grow(self.id, self._unsaved_text, self._unsaved_reasoning)
-        self._unsaved_text = self._unsaved_reasoning = ""
+        if self._unsaved_settings:
+            self._store.note_settings(self.id, self._unsaved_settings)
+        if self._unsaved_text or self._unsaved_reasoning:
+            self._store.grow(self.id, self._unsaved_text, self._unsaved_reasoning)
+        self._unsaved_text = self._unsaved_reasoning = self._unsaved_settings = ""
         self._is_saving = True
 
     def _progress(self, event: EngineEvent) -> None:
         match event:
             case Rendered():
                 self._answer = replace(self._answer, settings_rendered=event.settings)
+                self._unsaved_settings = event.settings
                 self._publish(PromptRendered(self.id, event.settings, event.prompt_tokens))
             case Prefilled():
                 self._publish(PrefillProgressed(self.id, event.done_tokens, event.total_tokens))

@@ -12,8 +12,9 @@ from app.chat.model_slot import ModelSlot
 from app.chat.prompting import PicturePath, build_prompt
 from app.chat.turn import Turn
 from app.core.errors import AppError, ConversationMissing, EngineError, ModelNotLoaded
-from app.core.events import ContextMeasured, ConversationOpened, Publish
+from app.core.events import ContextMeasured, ConversationOpened, Publish, VersionsChanged
 from app.core.messages import Message, MessageState, Part, Picture, ReasoningEffort, Role, Text
+from app.core.titles import title_from
 from app.engine.protocol import (
     SAMPLING,
     Died,
@@ -25,7 +26,6 @@ from app.engine.protocol import (
     RequestFailed,
 )
 from app.storage.conversations import ConversationStore
-from app.storage.titles import title_from
 
 _BUSY = "An answer is still being written. Wait for it, or stop it first."
 
@@ -85,6 +85,14 @@ class TurnDesk:
         before = self._branch_to(question)
         self._ask(before, question.conversation_id, Draft(text, question.pictures).parts, effort)
 
+    def show_version(self, message_id: str) -> None:
+        """Show the newest branch through a message; not while an answer is being written in its conversation."""
+        conversation_id = self._store.message(message_id).conversation_id
+        if self._turn is not None and self._turn.conversation_id == conversation_id:
+            raise EngineError(_BUSY)
+        self._store.show_version(message_id)
+        self._publish(ConversationOpened(self._store.load(conversation_id)))
+
     def stop(self) -> None:
         """Stop the turn under way; what has arrived is kept."""
         turn = self._turn
@@ -132,9 +140,8 @@ class TurnDesk:
         return parent
 
     def _branch_to(self, question: Message) -> tuple[Message, ...]:
-        """Show the messages before `question` and return them."""
-        self._store.set_leaf(question.conversation_id, question.parent_id)
-        conversation = self._store.load(question.conversation_id)
+        """Show the messages before `question` and return them; what is stored changes with the next message."""
+        conversation = self._store.load_until(question.conversation_id, question.parent_id)
         self._publish(ConversationOpened(conversation))
         return conversation.messages
 
@@ -159,6 +166,8 @@ class TurnDesk:
         self._store.add_message(answer)
         turn = self._turn = Turn(question, answer, self._store, self._publish)
         try:
+            versions = self._store.load(question.conversation_id).versions
+            self._publish(VersionsChanged(question.conversation_id, versions))
             self._slot.wake()
             prompt = build_prompt((*before, question), self._system_prompt(), self._picture_path)
         except AppError as error:

@@ -77,7 +77,7 @@ def _gpus(hardware: Hardware) -> Iterator[str]:
 
 def _memory(hardware: Hardware) -> Iterator[str]:
     yield f"{_gib(hardware.ram_available_bytes)} available of {_gib(hardware.ram_total_bytes)} RAM"
-    yield f"{hardware.cpu_name}, {hardware.cpu_threads} cores"
+    yield f"{hardware.cpu_name}, {hardware.cpu_cores} cores"
 
 
 def _folders(paths: Paths) -> Iterator[str]:

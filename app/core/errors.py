@@ -21,7 +21,8 @@ AppError
 │   ├── DatabaseDamaged
 │   ├── DatabaseTooNew
 │   ├── ConversationMissing
-│   └── ExportFailed
+│   ├── ExportFailed
+│   └── ImportFailed
 ├── DownloadError
 │   ├── NoNetwork
 │   ├── RepositoryMissing
@@ -122,6 +123,10 @@ class ConversationMissing(StorageError):
 
 class ExportFailed(StorageError):
     """Report that a conversation could not be exported."""
+
+
+class ImportFailed(StorageError):
+    """Report that a file is not a conversation that can be imported."""
 
 
 class DownloadError(AppError):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -151,9 +151,18 @@ class ConversationsListed:
 
 @dataclass(frozen=True, slots=True)
 class ConversationOpened:
-    """Carry a conversation to show."""
+    """Carry a conversation to show; an imported one is shown whatever was shown before."""
 
     conversation: Conversation
+    is_imported: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class VersionsChanged:
+    """Carry the versions of the shown messages after a turn added to them; see `Conversation.versions`."""
+
+    conversation_id: str
+    versions: Mapping[str, tuple[str, ...]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -266,6 +275,13 @@ class Refused:
 
 
 @dataclass(frozen=True, slots=True)
+class SendRefused:
+    """Say in a sentence why a message could not even be saved; it is still the person's draft."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class BugFound:
     """Carry a traceback nobody expected, to be shown once with a way to copy it."""
 
@@ -285,10 +301,15 @@ TurnEvent = (
 )
 ModelEvent = ModelPlanned | ModelLoadProgressed | ModelLoaded | ModelLoadFailed | ModelLoadStopped | EngineStopped
 ConversationEvent = (
-    ConversationsListed | ConversationOpened | ConversationDeleted | ConversationExported | ContextMeasured
+    ConversationsListed
+    | ConversationOpened
+    | VersionsChanged
+    | ConversationDeleted
+    | ConversationExported
+    | ContextMeasured
 )
 PictureEvent = PictureAttached | PictureRefused
 DownloadEvent = OffersListed | DownloadProgressed | DownloadFinished | DownloadStopped | DownloadFailed
-Event = TurnEvent | ModelEvent | ConversationEvent | PictureEvent | DownloadEvent | Refused | BugFound
+Event = TurnEvent | ModelEvent | ConversationEvent | PictureEvent | DownloadEvent | Refused | SendRefused | BugFound
 
 Publish = Callable[[Event], None]

@@ -103,7 +103,7 @@ class Hardware:
     ram_total_bytes: int
     ram_available_bytes: int
     cpu_name: str
-    cpu_threads: int
+    cpu_cores: int
     notes: tuple[str, ...] = ()
 
 

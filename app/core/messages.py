@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -129,7 +130,11 @@ class ConversationSummary:
 
 @dataclass(frozen=True, slots=True)
 class Conversation:
-    """Hold a conversation with the messages of its current branch, oldest first."""
+    """Hold a conversation with the messages of its current branch, oldest first.
+
+    `versions` gives the ids of all versions, oldest first, for each of these messages that has more than one.
+    """
 
     summary: ConversationSummary
     messages: tuple[Message, ...] = field(default=())
+    versions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from app.core.errors import EngineCrashed, EngineUnavailable
 from app.engine.wire import EXIT_WITHOUT_LIBRARY
 
-_AGAIN = "Your chat is saved; send a message to start it again."
 _MEMORY = re.compile(r"out of memory|bad_alloc|failed to allocate|unable to allocate|cannot allocate", re.IGNORECASE)
 
 _CAUSES = {
@@ -69,7 +68,7 @@ def explain(ending: Ending) -> EngineCrashed | EngineUnavailable:
             "The engine could not be started: its process ended at once or is of another version of this "
             "program. Install the program again; the log says more."
         )
-    return EngineCrashed(f"The engine stopped unexpectedly ({_CAUSES[_cause(ending)]}). {_AGAIN}")
+    return EngineCrashed(f"The engine stopped unexpectedly ({_CAUSES[_cause(ending)]}).")
 
 
 def _cause(ending: Ending) -> str:

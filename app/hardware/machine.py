@@ -17,6 +17,6 @@ def read_hardware() -> Hardware:
         ram_total_bytes=memory.total_bytes,
         ram_available_bytes=memory.available_bytes,
         cpu_name=read_cpu_name(),
-        cpu_threads=count_cores(),
+        cpu_cores=count_cores(),
         notes=notes,
     )

@@ -22,7 +22,7 @@ from app.storage.rows import (
     update_message,
 )
 from app.storage.search import SearchIndex
-from app.storage.tree import NO_LEAF, branch_to, newest_below
+from app.storage.tree import NO_LEAF, branch_to, newest_below, versions_of
 
 Clock = Callable[[], datetime]
 
@@ -81,7 +81,14 @@ class ConversationStore:
         with self._database.reading() as connection:
             row = _conversation_row(connection, conversation_id)
             messages = _messages_of(connection, conversation_id)
-        return Conversation(summary_from(row), branch_to(messages, row["leaf_id"]))
+        return _conversation(row, messages, row["leaf_id"])
+
+    def load_until(self, conversation_id: str, message_id: str | None) -> Conversation:
+        """Return a conversation along the branch that ends with this message; None gives no messages."""
+        with self._database.reading() as connection:
+            row = _conversation_row(connection, conversation_id)
+            messages = _messages_of(connection, conversation_id)
+        return _conversation(row, messages, message_id or NO_LEAF)
 
     def load_versions(self, conversation_id: str) -> tuple[Message, ...]:
         """Return the messages off the current branch, each after the one it follows."""
@@ -151,6 +158,13 @@ class ConversationStore:
             )
             if grown.rowcount == 0:
                 raise _message_missing()
+
+    def note_settings(self, message_id: str, settings_rendered: str) -> None:
+        """Keep what the settings in the prompt of an answer under way said."""
+        with self._database.writing() as connection:
+            connection.execute(
+                "UPDATE messages SET settings_rendered = ? WHERE id = ?", (settings_rendered, message_id)
+            )
 
     def finish(self, message: Message) -> None:
         """Replace what grew by the final message."""
@@ -253,6 +267,11 @@ def _summaries(
         values,
     )
     return tuple(summary_from(row) for row in rows)
+
+
+def _conversation(row: sqlite3.Row, messages: Sequence[Message], leaf_id: str | None) -> Conversation:
+    branch = branch_to(messages, leaf_id)
+    return Conversation(summary_from(row), branch, versions_of(messages, branch))
 
 
 def _messages_of(connection: sqlite3.Connection, conversation_id: str) -> list[Message]:

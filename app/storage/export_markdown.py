@@ -14,10 +14,10 @@ from markdown_it import MarkdownIt
 from app.core.errors import ExportFailed, StorageError
 from app.core.files import write_atomically
 from app.core.messages import Conversation, Message, MessageState, Part, Picture, ReasoningEffort, Role, Text
+from app.core.titles import suggest_file_name
 from app.storage.attachments import AttachmentStore
 from app.storage.faults import file_sentence
 from app.storage.rows import clean
-from app.storage.titles import suggest_file_name
 
 log = logging.getLogger(__name__)
 

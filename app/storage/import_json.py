@@ -14,7 +14,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
-from app.core.errors import StorageError
+from app.core.errors import ImportFailed
 from app.core.messages import (
     Conversation,
     ConversationSummary,
@@ -30,7 +30,7 @@ from app.core.messages import (
 )
 from app.storage.attachments import AttachmentStore
 from app.storage.export_json import FORMAT, VERSION
-from app.storage.faults import file_fault
+from app.storage.faults import file_sentence
 from app.storage.rows import clean
 from app.storage.tree import branch_to
 
@@ -57,7 +57,7 @@ class Imported:
 def import_json(path: Path, attachments: AttachmentStore) -> Imported:
     """Read an export and store its pictures; nothing is stored of a file that is not in order.
 
-    Raises StorageError, DiskFull.
+    Raises ImportFailed; StorageError or DiskFull where a picture can't be stored.
     """
     content = _content(path)
     try:
@@ -65,12 +65,12 @@ def import_json(path: Path, attachments: AttachmentStore) -> Imported:
         if document.get("format") != FORMAT:
             _refuse("format", "solo-conversation")
         if _count(document["version"]) > VERSION:
-            raise StorageError(f"{path} was exported by a newer version of Solo. Update Solo, then import it again.")
+            raise ImportFailed(f"{path} was exported by a newer version of Solo. Update Solo, then import it again.")
         pictures = _pictures(document["pictures"])
         imported = _conversation(document)
     # MemoryError and RecursionError: nesting or numbers made to be too much.
     except (KeyError, ValueError, OverflowError, RecursionError, MemoryError) as error:
-        raise StorageError(
+        raise ImportFailed(
             f"{path} can't be imported: it is not a conversation that Solo exported, or it is damaged. "
             "Export the conversation again."
         ) from error
@@ -81,12 +81,14 @@ def import_json(path: Path, attachments: AttachmentStore) -> Imported:
 
 def _content(path: Path) -> bytes:
     try:
+        if path.exists() and not path.is_file():  # reading from a pipe could take for ever
+            raise ImportFailed(f"{path} is not a file. Choose a file that Solo exported.")
         with path.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:
-        raise file_fault(error, "import the conversation", path) from error
+        raise ImportFailed(file_sentence(error, "import the conversation", path)) from error
     if len(content) > MAX_FILE_BYTES:
-        raise StorageError(f"{path} is too large to be a conversation that Solo exported. Choose another file.")
+        raise ImportFailed(f"{path} is too large to be a conversation that Solo exported. Choose another file.")
     return content
 
 

@@ -26,6 +26,15 @@ def branch_to(messages: Sequence[Message], leaf_id: str | None) -> tuple[Message
     return tuple(reversed(branch))
 
 
+def versions_of(messages: Sequence[Message], branch: Sequence[Message]) -> dict[str, tuple[str, ...]]:
+    """Return, for each message of `branch` that has versions beside it, the ids of them all, oldest first."""
+    by_parent: dict[str | None, list[str]] = {}
+    for message in messages:
+        by_parent.setdefault(message.parent_id, []).append(message.id)
+    siblings = {message.id: tuple(by_parent[message.parent_id]) for message in branch}
+    return {message_id: ids for message_id, ids in siblings.items() if len(ids) > 1}
+
+
 def newest_below(messages: Sequence[Message], start: Message) -> Message:
     """Return the end of the newest branch that goes through `start`."""
     newest_child = {message.parent_id: message for message in messages if message.parent_id is not None}

@@ -15,6 +15,7 @@ _ACTIONS = (
     ("rename", "Rename chat", "F2"),
     ("export_markdown", "Export as Markdown…", "Ctrl+E"),
     ("export_json", "Export as JSON…", "Ctrl+Shift+E"),
+    ("import", "Import…", "Ctrl+I"),
     ("delete", "Delete chat", "Ctrl+Shift+Backspace"),
     ("open_model", "Open a model file…", "Ctrl+O"),
     ("toggle_sidebar", "Show or hide the sidebar", "Ctrl+B"),
@@ -23,7 +24,7 @@ _ACTIONS = (
 )
 _MENU = (
     ("new_chat", "rename", "delete"),
-    ("export_markdown", "export_json"),
+    ("export_markdown", "export_json", "import"),
     ("open_model",),
     ("shortcuts", "quit"),
 )

@@ -10,9 +10,11 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
 from types import FrameType, TracebackType
 
-from PySide6.QtCore import QEvent, QObject, QSocketNotifier, QTimer
+from PySide6.QtCore import QEvent, QObject, QSocketNotifier, Qt, QTimer, Signal
 from PySide6.QtGui import QIcon
 from PySide6.QtWidgets import QApplication
 
@@ -23,6 +25,7 @@ from app.core.settings import Settings
 from app.ui.appearance import Appearance
 from app.ui.presenter import Presenter
 from app.ui.session import Session
+from app.ui.single_instance import Wish, claim
 from app.ui.transcript.view import TranscriptView
 from app.ui.window import MainWindow
 
@@ -31,13 +34,22 @@ log = logging.getLogger(__name__)
 QUIT_AFTER_START = "SOLO_QUIT_AFTER_START"
 
 
-def run_window(make_service: Callable[[Publish], Service], settings: Settings) -> int:
+def run_window(make_service: Callable[[Publish], Service], settings: Settings, data: Path, wish: Wish) -> int:
     """Show the window and return the exit code once it was closed.
 
-    `make_service` is called after the window was painted for the first time.
+    `make_service` is called after the window was painted for the first time. If there is a window on the folder
+    `data` already, it takes `wish` and this returns 0 at once. Raises StorageError when it does not answer.
     """
     application = make_application()
+    instance = claim(data, wish)
+    if instance is None:
+        return 0
+    if wish.model is not None:
+        settings = replace(settings, model=str(wish.model), projector=str(wish.projector or ""))
     shell = Shell(application, make_service, settings)
+    shell.started.connect(instance.serve)
+    shell.window.closing.connect(instance.close)
+    instance.wished.connect(shell.grant)
     forget_exceptions = _report_exceptions(shell.presenter.publish)
     forget_signals = _catch_signals(application, shell.window)
     try:
@@ -46,6 +58,7 @@ def run_window(make_service: Callable[[Publish], Service], settings: Settings) -
     finally:
         forget_signals()
         shell.presenter.close()
+        instance.release()
         forget_exceptions()
 
 
@@ -65,6 +78,8 @@ def make_application() -> QApplication:
 class Shell(QObject):
     """Hold the window and its presenter, and start the service once the window is painted."""
 
+    started = Signal()
+
     def __init__(
         self, application: QApplication, make_service: Callable[[Publish], Service], settings: Settings
     ) -> None:
@@ -83,6 +98,15 @@ class Shell(QObject):
         self.window.closing.connect(self.presenter.close)
         self.window.installEventFilter(self)
 
+    def grant(self, wish: Wish) -> None:
+        """Bring the window to the front, and open the model that a later start was asked for."""
+        self.window.setWindowState(self.window.windowState() & ~Qt.WindowState.WindowMinimized)
+        self.window.show()
+        self.window.raise_()
+        self.window.activateWindow()
+        if wish.model is not None:
+            self.presenter.commands.open_model(wish.model, wish.projector)
+
     def eventFilter(self, watched: QObject, event: QEvent) -> bool:  # noqa: N802, ARG002 - Qt's signature
         """Wait for the first paint."""
         if event.type() == QEvent.Type.Paint and not self._is_painted:
@@ -94,6 +118,7 @@ class Shell(QObject):
     def _start(self) -> None:
         self._service = self._make_service(self.presenter.publish)
         self.presenter.start(self._service)
+        self.started.emit()
         if os.environ.get(QUIT_AFTER_START) == "1":
             QTimer.singleShot(0, self.window.close)
 

@@ -30,7 +30,7 @@ class Commands:
 
     def new_chat(self) -> None:
         """Show an empty chat."""
-        self._turn_to(None)
+        self.turn_to(None)
         self._session.is_open = True
         self._window.chat.show_transcript(shown=False)
         self.measure()
@@ -38,7 +38,7 @@ class Commands:
     def open_chat(self, conversation_id: str) -> None:
         """Show a chat; its messages arrive as an event."""
         if conversation_id != self._session.shown_id:
-            self._turn_to(conversation_id)
+            self.turn_to(conversation_id)
             self._session.is_open = False
             self._window.chat.show_transcript(shown=True)
             self._service.open_conversation(conversation_id)
@@ -75,7 +75,8 @@ class Commands:
             lambda path: self._service.export_conversation(conversation_id, path, kind),
         )
 
-    def _turn_to(self, conversation_id: str | None) -> None:
+    def turn_to(self, conversation_id: str | None) -> None:
+        """Show the place of a chat, still without its messages; None is that of a new one."""
         session, window = self._session, self._window
         session.shown_id = conversation_id
         session.awaits_id = False

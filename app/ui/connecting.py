@@ -14,13 +14,13 @@ from app.ui.window import MainWindow
 
 def connect_window(window: MainWindow, commands: Commands, intake: Intake, session: Session, service: Service) -> None:
     """Connect every control of `window` with the request it stands for."""
-    _connect_actions(window, commands, session)
+    _connect_actions(window, commands, intake, session)
     _connect_sidebar(window, commands, service)
     _connect_chat(window, commands, intake, service)
     _connect_pages(window, commands, service)
 
 
-def _connect_actions(window: MainWindow, commands: Commands, session: Session) -> None:
+def _connect_actions(window: MainWindow, commands: Commands, intake: Intake, session: Session) -> None:
     actions = window.all_actions
     for name, act in (
         ("new_chat", commands.new_chat),
@@ -28,6 +28,7 @@ def _connect_actions(window: MainWindow, commands: Commands, session: Session) -
         ("delete", lambda: commands.delete(session.shown_id)),
         ("export_markdown", lambda: commands.export(session.shown_id, ExportKind.MARKDOWN)),
         ("export_json", lambda: commands.export(session.shown_id, ExportKind.JSON)),
+        ("import", intake.pick_chat),
         ("open_model", commands.pick_model),
         ("escape", commands.escape),
         ("shortcuts", lambda: _show_shortcuts(window, actions.all())),
@@ -63,6 +64,7 @@ def _connect_chat(window: MainWindow, commands: Commands, intake: Intake, servic
     composer.draft_changed.connect(commands.measure)
     transcript.regenerate_requested.connect(lambda answer_id: service.regenerate(answer_id, composer.effort))
     transcript.edit_requested.connect(lambda question_id, text: service.edit(question_id, text, composer.effort))
+    transcript.version_requested.connect(service.show_version)
     empty.picture_suggested.connect(intake.pick_pictures)
     empty.models_wanted.connect(lambda: commands.show_page("models"))
     empty.file_wanted.connect(commands.pick_model)

@@ -10,17 +10,19 @@ from PySide6.QtGui import QImage
 
 _ENCODED = (("image/png", "png"), ("image/jpeg", "jpg"), ("image/webp", "webp"))
 MODEL_SUFFIX = ".gguf"
+CHAT_SUFFIX = ".json"
 
 
 @dataclass(frozen=True)
 class Given:
-    """Hold what was pasted or dropped: model files, other files, and at most one bare image.
+    """Hold what was pasted or dropped: model files, exported chats, other files, and at most one bare image.
 
     `content` is the image as it was encoded, `image` one that has to be encoded first. `is_remote` says
     that there were only addresses of other machines, which are never fetched.
     """
 
     models: tuple[Path, ...] = ()
+    chats: tuple[Path, ...] = ()
     files: tuple[Path, ...] = ()
     content: bytes = b""
     content_suffix: str = "png"
@@ -30,7 +32,7 @@ class Given:
     @property
     def is_empty(self) -> bool:
         """Say whether there is nothing here but text, if that."""
-        return not (self.models or self.files or self.content or self.image or self.is_remote)
+        return not (self.models or self.chats or self.files or self.content or self.image or self.is_remote)
 
 
 def read_given(mime: QMimeData) -> Given:
@@ -38,7 +40,8 @@ def read_given(mime: QMimeData) -> Given:
     paths = [Path(url.toLocalFile()) for url in mime.urls() if url.isLocalFile()]
     if paths:
         models = tuple(path for path in paths if path.suffix.lower() == MODEL_SUFFIX)
-        return Given(models, tuple(path for path in paths if path not in models))
+        chats = tuple(path for path in paths if path.suffix.lower() == CHAT_SUFFIX)
+        return Given(models, chats, tuple(path for path in paths if path not in models and path not in chats))
     has_image = mime.hasImage() or any(mime.hasFormat(media_type) for media_type, _ in _ENCODED)
     if has_image and (mime.hasUrls() or not mime.hasFormat("text/plain")):
         return _read_image(mime)

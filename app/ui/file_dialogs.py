@@ -7,6 +7,9 @@ from pathlib import Path
 
 from PySide6.QtWidgets import QFileDialog, QWidget
 
+from app.core.titles import suggest_file_name
+
+CHATS = "Exported chats (*.json);;All files (*)"
 MODELS = "Models (*.gguf);;All files (*)"
 PICTURES = "Pictures (*.png *.jpg *.jpeg *.webp *.gif *.bmp *.tif *.tiff);;All files (*)"
 
@@ -41,15 +44,9 @@ def ask_target(parent: QWidget, title: str, name: str, suffix: str, then: Callab
     dialog = QFileDialog(parent, title, "", f"*.{suffix}")
     dialog.setAcceptMode(QFileDialog.AcceptMode.AcceptSave)
     dialog.setDefaultSuffix(suffix)
-    dialog.selectFile(f"{safe_name(name)}.{suffix}")
+    dialog.selectFile(f"{suggest_file_name(name)}.{suffix}")
     dialog.fileSelected.connect(lambda path: then(Path(path)))
     _open(dialog)
-
-
-def safe_name(title: str) -> str:
-    """Return `title` as a file name every system takes."""
-    kept = "".join(" " if char in '<>:"/\\|?*' or not char.isprintable() else char for char in title)
-    return " ".join(kept.split()).strip(". ")[:80] or "chat"
 
 
 def _open(dialog: QFileDialog) -> None:

@@ -62,7 +62,7 @@ class HardwarePage(Page):
             )
         used = BarPart(*IN_USE, max(0, hardware.ram_total_bytes - hardware.ram_available_bytes))
         self._devices.addWidget(BarRow(self._appearance, "System RAM", (used,), hardware.ram_total_bytes))
-        cpu = f"{hardware.cpu_name} · {hardware.cpu_threads}{UNBROKEN}cores"
+        cpu = f"{hardware.cpu_name} · {hardware.cpu_cores}{UNBROKEN}cores"
         self._devices.addWidget(make_label(cpu, "secondary"))
         if hardware.notes:
             self._devices.addWidget(make_sentences(hardware.notes))

@@ -1,4 +1,4 @@
-"""What the person gives the program: pictures for the message, model files to open."""
+"""What the person gives the program: pictures for the message, model files to open, chats to import."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 from app.chat.protocol import Service
 from app.ui.commands import Commands
 from app.ui.drops import Given, PictureEncoder
-from app.ui.file_dialogs import PICTURES, ask_files
+from app.ui.file_dialogs import CHATS, PICTURES, ask_file, ask_files
 from app.ui.window import MainWindow
 
 _PASTED = "Pasted picture.png"
@@ -29,6 +29,8 @@ class Intake:
         """Take what was pasted or dropped."""
         if given.models:
             self._open(given.models)
+        for path in given.chats:
+            self._service.import_conversation(path)
         if given.is_remote:
             self._window.toast.say("Solo never loads pictures from the network. Save it first, then drop the file.")
         if given.files or given.content or given.image is not None:
@@ -58,6 +60,10 @@ class Intake:
     def pick_pictures(self) -> None:
         """Let the person choose pictures."""
         ask_files(self._window, "Add pictures", PICTURES, self.attach_files)
+
+    def pick_chat(self) -> None:
+        """Let the person choose an exported chat."""
+        ask_file(self._window, "Import a chat", CHATS, self._service.import_conversation)
 
     def _attach(self, name: str) -> str:
         request_id = uuid.uuid4().hex

@@ -15,6 +15,7 @@ from app.core.events import (
     ConversationExported,
     ConversationOpened,
     ConversationsListed,
+    VersionsChanged,
 )
 from app.ui.commands import Commands
 from app.ui.session import Session
@@ -36,6 +37,9 @@ class LibraryPresenter:
                 self._list(event)
             case ConversationOpened():
                 self._open(event)
+            case VersionsChanged():
+                if event.conversation_id == self._session.shown_id and self._session.is_open:
+                    self._window.chat.transcript.set_versions(event.versions)
             case ConversationDeleted():
                 self._delete(event)
             case ConversationExported():
@@ -62,6 +66,9 @@ class LibraryPresenter:
     def _open(self, event: ConversationOpened) -> None:
         session, chat = self._session, self._window.chat
         summary = event.conversation.summary
+        if event.is_imported:
+            session.summaries[summary.id] = summary
+            self._commands.turn_to(summary.id)
         if summary.id != session.shown_id:
             return
         session.is_open = True
@@ -69,7 +76,7 @@ class LibraryPresenter:
         self._window.show_chat_title(summary.title)
         chat.show_transcript(shown=True)
         messages = event.conversation.messages
-        chat.transcript.show_conversation(messages)
+        chat.transcript.show_conversation(messages, event.conversation.versions)
         chat.composer.show_rendered(messages[-1].settings_rendered if messages else "")
         self._commands.measure()
 

@@ -172,7 +172,7 @@ def describe(hardware: Hardware) -> str:
     """Return in one glance what is in this computer."""
     cards = [f"{gpu.name} ({in_memory(gpu.total_bytes)})" for gpu in hardware.gpus] or ["No usable GPU"]
     ram = f"{in_memory(hardware.ram_total_bytes)} of RAM"
-    cpu = f"{hardware.cpu_name}, {hardware.cpu_threads}{UNBROKEN}cores"
+    cpu = f"{hardware.cpu_name}, {hardware.cpu_cores}{UNBROKEN}cores"
     return f"{' · '.join(cards)}\n{ram} · {cpu}"
 
 

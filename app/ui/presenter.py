@@ -19,6 +19,7 @@ from app.core.events import (
     PictureAttached,
     PictureRefused,
     Refused,
+    SendRefused,
     TurnEvent,
 )
 from app.ui.appearance import Appearance
@@ -90,6 +91,9 @@ class Presenter(QObject):
         match event:
             case Refused():
                 self._refuse(event)
+            case SendRefused():
+                self._stop_sending()
+                self._window.notices.say("refused", event.sentence, kind="warning")
             case BugFound():
                 self._confess(event)
             case PictureAttached() | PictureRefused():
@@ -119,7 +123,6 @@ class Presenter(QObject):
 
     def _refuse(self, event: Refused) -> None:
         session = self._session
-        self._stop_sending()
         if not session.is_open and session.shown_id not in session.summaries:
             self.commands.new_chat()
         self._window.notices.say("refused", event.sentence, kind="warning")

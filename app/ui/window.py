@@ -157,7 +157,11 @@ class MainWindow(QMainWindow):
         hint.setObjectName("hint")
         hint.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
         column = QVBoxLayout(hint)
-        label = make_label("Drop pictures to ask about them, or a GGUF file to open it", "title", wraps=True)
+        label = make_label(
+            "Drop pictures to ask about them, a GGUF file to open it, or an exported chat to import it",
+            "title",
+            wraps=True,
+        )
         label.setAlignment(Qt.AlignmentFlag.AlignCenter)
         column.addWidget(label)
         hint.hide()

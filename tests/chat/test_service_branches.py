@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from app.core.events import BugFound, ConversationOpened, Event, Refused, TurnStarted
 from app.core.messages import Message, MessageState
 from tests.chat.stage import FAST, THINK, Stage
@@ -114,3 +116,16 @@ def test_messages_that_are_not_there_are_refused(stage: Stage) -> None:
     assert "no question" in stage.recorder.wait_for(Refused).sentence
     assert shown(stage, answer.conversation_id) == ["one", "You said: one "]
     assert stage.recorder.of(BugFound) == []
+
+
+def test_a_branch_that_can_not_be_written_hides_nothing(stage: Stage, expected_warnings: Callable[[str], None]) -> None:
+    expected_warnings("a job of the worker failed")
+    first = stage.ask("one")
+    second = stage.ask("two", first.conversation_id)
+    assert first.parent_id is not None
+    stage.change("CREATE TRIGGER no_more BEFORE INSERT ON messages BEGIN SELECT RAISE(FAIL, 'no room'); END")
+    stage.service.edit(first.parent_id, "other words", FAST)
+    stage.recorder.wait_for(BugFound)
+    stage.service.open_conversation(first.conversation_id)
+    stage.settle()
+    assert stage.recorder.of(ConversationOpened)[-1].conversation.messages[-1].id == second.id

@@ -23,6 +23,7 @@ from app.core.events import (
     PictureAttached,
     PictureRefused,
     Refused,
+    SendRefused,
     TurnFinished,
 )
 from app.core.messages import MessageState
@@ -172,8 +173,9 @@ def test_a_file_of_a_newer_version_is_a_sentence_for_every_request(make_stage: M
     stage.service.open_model(stage.model())
     stage.service.restart_engine()
     stage.service.measure(None, "", (), FAST)
-    for _ in range(5):
+    for _ in range(4):
         assert stage.recorder.wait_for(Refused).sentence == sentence
+    assert [refused.sentence for refused in stage.recorder.of(SendRefused)] == [sentence]
     stage.service.change_settings(Settings(theme=Theme.DARK))
     stage.service.list_offers(tmp_path)
     stage.recorder.wait_for(OffersListed)
@@ -190,5 +192,5 @@ def test_a_folder_that_can_not_be_used_is_a_sentence(make_stage: MakeStage, tmp_
     stage = make_stage()
     sentence = stage.recorder.wait_for(Refused).sentence
     stage.service.send(None, "hello", (), FAST)
-    assert stage.recorder.wait_for(Refused).sentence == sentence
+    assert stage.recorder.wait_for(SendRefused).sentence == sentence
     assert stage.recorder.of(BugFound) == []

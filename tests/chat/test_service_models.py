@@ -195,3 +195,14 @@ def test_a_relative_path_is_opened_where_it_leads(make_stage: MakeStage, monkeyp
     model = stage.model()
     monkeypatch.chdir(model.parent)
     assert stage.load(Path("model.gguf")).path.resolve() == model.resolve()
+
+
+def test_a_file_that_is_no_model_does_not_stop_the_answer_under_way(stage: Stage, tmp_path: Path) -> None:
+    bad = tmp_path / "bad.gguf"
+    bad.write_bytes(b"no model")
+    stage.hold("answer")
+    started = stage.begin("go on")
+    stage.service.open_model(bad)
+    stage.recorder.wait_for(ModelLoadFailed)
+    stage.release("answer")
+    assert stage.finished(started).answer.state is MessageState.COMPLETE

@@ -17,6 +17,7 @@ from app.core.events import (
     ReasoningFinished,
     ReasoningText,
     Refused,
+    SendRefused,
     TurnFailed,
     TurnFinished,
     TurnStarted,
@@ -138,7 +139,7 @@ def test_a_second_message_while_an_answer_is_written_is_refused(stage: Stage) ->
     stage.hold("answer")
     started = stage.begin("first")
     stage.service.send(started.question.conversation_id, "second", (), FAST)
-    assert "still being written" in stage.recorder.wait_for(Refused).sentence
+    assert "still being written" in stage.recorder.wait_for(SendRefused).sentence
     stage.service.regenerate(started.turn_id, FAST)
     stage.recorder.wait_for(Refused)
     stage.service.edit(started.question.id, "other words", FAST)
@@ -168,7 +169,7 @@ def test_another_conversation_can_be_read_meanwhile(stage: Stage) -> None:
 
 def test_a_conversation_that_is_not_there_is_refused(stage: Stage) -> None:
     stage.service.send("no such conversation", "hello", (), FAST)
-    assert "not there any more" in stage.recorder.wait_for(Refused).sentence
+    assert "not there any more" in stage.recorder.wait_for(SendRefused).sentence
     assert stage.recorder.of(TurnStarted) == []
     assert stage.rows("SELECT count(*) FROM messages") == [(0,)]
 

@@ -181,7 +181,7 @@ entry.main()
 
 @pytest.mark.parametrize(
     ("message", "words"),
-    [(b"GGML_ASSERT(x > 0) failed", "inside itself"), (b"failed to allocate the buffer", "(memory ran out)")],
+    [(b"GGML_ASSERT(x > 0) failed", "mistake in its own work"), (b"failed to allocate the buffer", "(memory ran out)")],
 )
 def test_when_native_code_gives_up_its_reason_is_told(
     start: Start, small_model: Path, caplog: pytest.LogCaptureFixture, message: bytes, words: str

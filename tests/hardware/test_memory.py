@@ -113,6 +113,6 @@ def test_the_cpu_s_name(tmp_path: Path) -> None:
 def test_this_machine() -> None:
     hardware = read_hardware()
     assert 0 < hardware.ram_available_bytes <= hardware.ram_total_bytes
-    assert hardware.cpu_threads >= 1
+    assert hardware.cpu_cores >= 1
     assert hardware.cpu_name
     assert hardware.gpus or hardware.notes

@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from app.core.errors import ExportFailed, StorageError
+from app.core.errors import ExportFailed, ImportFailed
 from app.core.messages import (
     Conversation,
     ConversationSummary,
@@ -208,7 +208,7 @@ def test_a_file_that_is_not_in_order_is_refused_whole(
     change(document)
     exported.write_text(json.dumps(document), encoding="utf-8")
     elsewhere = AttachmentStore(tmp_path / "elsewhere")
-    with pytest.raises(StorageError, match="can't be imported"):
+    with pytest.raises(ImportFailed, match="can't be imported"):
         import_json(exported, elsewhere)
     assert not (tmp_path / "elsewhere").exists()
 
@@ -231,21 +231,23 @@ def test_a_file_that_is_not_in_order_is_refused_whole(
 def test_a_file_that_is_something_else_is_refused(tmp_path: Path, attachments: AttachmentStore, content: bytes) -> None:
     path = tmp_path / "x.json"
     path.write_bytes(content)
-    with pytest.raises(StorageError, match="can't be imported"):
+    with pytest.raises(ImportFailed, match="can't be imported"):
         import_json(path, attachments)
 
 
 def test_a_newer_or_larger_or_missing_file_is_explained(
     exported: Path, attachments: AttachmentStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    with pytest.raises(StorageError, match="does not exist"):
+    with pytest.raises(ImportFailed, match="does not exist"):
         import_json(exported.with_name("missing.json"), attachments)
+    with pytest.raises(ImportFailed, match="is not a file"):
+        import_json(exported.parent, attachments)
     document = json.loads(exported.read_text(encoding="utf-8"))
     exported.write_text(json.dumps(document | {"version": 2}), encoding="utf-8")
-    with pytest.raises(StorageError, match="newer version of Solo"):
+    with pytest.raises(ImportFailed, match="newer version of Solo"):
         import_json(exported, attachments)
     monkeypatch.setattr(importing, "MAX_FILE_BYTES", 100)
-    with pytest.raises(StorageError, match="too large"):
+    with pytest.raises(ImportFailed, match="too large"):
         import_json(exported, attachments)
 
 

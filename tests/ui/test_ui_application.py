@@ -2,7 +2,6 @@ from __future__ import annotations
 
 import os
 import signal
-import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -12,41 +11,11 @@ import pytest
 from app.core.events import BugFound, Event
 from app.ui.application import _report_exceptions
 from tests.conftest import ExpectedWarnings
-
-ROOT = Path(__file__).resolve().parents[2]
-PROGRAM = """
-import sys
-from app.core.settings import Settings
-from app.ui.application import run_window
-
-class Service:
-    def __init__(self, publish):
-        print("service made", flush=True)
-    def close(self):
-        print("service closed", flush=True)
-    def __getattr__(self, name):
-        return lambda *args, **named: None
-
-code = run_window(Service, Settings(model="/none.gguf"))
-print("returned", code, flush=True)
-sys.exit(code)
-"""
+from tests.ui.window_program import start
 
 
-def start(**more: str) -> subprocess.Popen[str]:
-    environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_FATAL_WARNINGS": "1", **more}
-    return subprocess.Popen(
-        [sys.executable, "-c", PROGRAM],
-        cwd=ROOT,
-        env=environment,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-
-
-def test_the_program_can_be_told_to_quit_once_it_was_painted() -> None:
-    process = start(SOLO_QUIT_AFTER_START="1")
+def test_the_program_can_be_told_to_quit_once_it_was_painted(tmp_path: Path) -> None:
+    process = start(tmp_path, SOLO_QUIT_AFTER_START="1")
     output, errors = process.communicate(timeout=60)
     assert output.splitlines() == ["service made", "service closed", "returned 0"], errors
     assert process.returncode == 0
@@ -55,8 +24,8 @@ def test_the_program_can_be_told_to_quit_once_it_was_painted() -> None:
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no such signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_closes_the_window_in_order(number: signal.Signals) -> None:
-    process = start()
+def test_a_signal_closes_the_window_in_order(tmp_path: Path, number: signal.Signals) -> None:
+    process = start(tmp_path)
     assert process.stdout is not None
     assert process.stdout.readline() == "service made\n"
     process.send_signal(number)

@@ -9,7 +9,7 @@ from PySide6.QtGui import QDragEnterEvent, QDragLeaveEvent, QDropEvent, QGuiAppl
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
-from app.core.events import BugFound, PictureAttached, PictureRefused, PromptRendered, Refused, TurnStarted
+from app.core.events import BugFound, PictureAttached, PictureRefused, PromptRendered, SendRefused, TurnStarted
 from app.core.messages import ReasoningEffort
 from app.ui import message_input
 from app.ui.composer import Composer
@@ -140,7 +140,7 @@ def test_the_message_stays_until_it_is_saved_and_the_input_keeps_focus(
 def test_a_refused_message_is_not_lost(stage: Stage, composer: Composer, box: MessageInput) -> None:
     box.setPlainText("Why?")
     composer.submit()
-    stage.show(Refused("The disk is full. Free some space and send it again."))
+    stage.show(SendRefused("The disk is full. Free some space and send it again."))
     assert box.toPlainText() == "Why?"
     assert composer.button.isEnabled()
     assert stage.window.notices.sentence("refused").startswith("The disk is full")

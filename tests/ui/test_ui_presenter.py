@@ -352,3 +352,13 @@ def test_what_comes_after_closing_is_dropped(stage: Stage) -> None:
     stage.window.close()
     stage.show(events.Refused("Too late."))
     assert stage.window.notices.sentence("refused") == ""
+
+
+def test_a_refusal_of_something_else_leaves_the_message_on_its_way(stage: Stage) -> None:
+    composer = stage.window.chat.composer
+    composer.input.setPlainText("Why?")
+    composer.submit()
+    stage.show(events.Refused("The settings could not be saved."))
+    stage.show(events.TurnStarted("a1", question("Why?"), answer()))
+    assert composer.input.toPlainText() == ""
+    assert stage.session.shown_id == "c1"

@@ -6,7 +6,6 @@ import pytest
 
 from app.core.messages import ConversationSummary
 from app.core.paths import RESOURCES
-from app.ui.file_dialogs import safe_name
 from app.ui.grouping import group_of, with_headings
 from app.ui.units import in_bytes, in_memory, in_percent, in_time, in_tokens
 
@@ -84,14 +83,6 @@ def test_pinned_chats_come_first_and_empty_groups_not_at_all() -> None:
     fresh = ConversationSummary("1", "Fresh", when, when)
     pinned = ConversationSummary("2", "Pinned", old, old, pinned=True)
     assert with_headings((fresh, pinned), TODAY) == ("Pinned", pinned, "Today", fresh)
-
-
-@pytest.mark.parametrize(
-    ("title", "name"),
-    [("a/b: c?", "a b c"), ("...", "chat"), ("Ünïcode 猫", "Ünïcode 猫"), ("x" * 200, "x" * 80), ("a\nb", "a b")],
-)
-def test_titles_become_file_names_every_system_takes(title: str, name: str) -> None:
-    assert safe_name(title) == name
 
 
 def test_the_icons_stand_beside_their_licence() -> None:

@@ -67,6 +67,10 @@ class Column(QWidget):
         """Return the number of a message, or -1."""
         return next((i for i, slot in enumerate(self._slots) if slot.message.id == message_id), -1)
 
+    def bottom_of(self, index: int) -> int:
+        """Return where a message ends, from the top of the column."""
+        return self._slots[index].top + self._slots[index].height
+
     def view_at(self, index: int) -> MessageView:
         """Return the widget of a message, made now if need be."""
         self._measure(index)

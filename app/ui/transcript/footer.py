@@ -1,4 +1,4 @@
-"""The line below a message: its actions and what it took, shown on hover and focus."""
+"""The line below a message: its versions, and on hover and focus its actions and what it took."""
 
 from __future__ import annotations
 
@@ -6,13 +6,14 @@ from PySide6.QtCore import QEvent, QObject, QSize
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QWidget
 
 from app.ui.transcript.icon_button import IconButton
+from app.ui.transcript.pager import Pager
 from app.ui.transcript.stage import Stage
 
 _HEIGHT = 30
 
 
 class Footer(QWidget):
-    """Keep the room of one line; show what is in it while the pointer or the focus is near."""
+    """Keep the room of one line; the pager stays, the rest shows while the pointer or the focus is near."""
 
     def __init__(self, stage: Stage, *, at_right: bool = False) -> None:
         super().__init__()
@@ -22,12 +23,17 @@ class Footer(QWidget):
         self._buttons: list[IconButton] = []
         self._stats = QLabel()
         self._stats.setProperty("look", "small")
+        self.pager = Pager(stage)
         self._row = QHBoxLayout(self)
         self._row.setContentsMargins(0, 2, 0, 0)
         self._row.setSpacing(2)
-        if not at_right:
+        if at_right:
+            self._row.addStretch()
+            self._row.addWidget(self.pager)
+        else:
+            self._row.addWidget(self.pager)
             self._row.addWidget(self._stats)
-        self._row.addStretch()
+            self._row.addStretch()
         self.restyle()
 
     def add_button(self, icon_name: str, label: str) -> IconButton:
@@ -35,7 +41,7 @@ class Footer(QWidget):
         button = IconButton(self._stage, icon_name, label)
         button.hush(True)
         button.installEventFilter(self)
-        self._row.insertWidget(len(self._buttons) + (1 if self._at_right else 0), button)
+        self._row.insertWidget(len(self._buttons) + 1, button)  # after the pager or the stretch
         self._buttons.append(button)
         return button
 
@@ -60,6 +66,7 @@ class Footer(QWidget):
 
     def restyle(self) -> None:
         """Take over the stage's present look."""
+        self.pager.restyle()
         for button in self._buttons:
             button.restyle()
         self._reveal()

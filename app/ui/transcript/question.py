@@ -154,6 +154,7 @@ class QuestionView(Stack):
         self._editor.saved.connect(self._save)
         self._editor.cancelled.connect(self.stop_editing)
         self._text.hide()
+        self._more_row.hide()
         self._card.add_row(self._editor, 4)
         self._card.lay_out()
         self._editor.editor.setFocus()
@@ -168,6 +169,7 @@ class QuestionView(Stack):
         self.edit_button.setFocus()  # before the editor goes: Qt would scroll to where the focus falls
         self._card.remove_row(editor)
         self._text.setVisible(bool(self.message.text))
+        self._more_row.setVisible(self._is_folded)
         self._card.lay_out()
 
     @property
@@ -191,11 +193,11 @@ class QuestionView(Stack):
 
     def _show_text(self, *, whole: bool) -> None:
         shown = self.message.text if whole else _beginning(self.message.text)
-        folded = len(shown) < len(self.message.text)
-        html = to_html(shown + ("…" if folded else "")).replace("\n", "<br>")
+        self._is_folded = len(shown) < len(self.message.text)
+        html = to_html(shown + ("…" if self._is_folded else "")).replace("\n", "<br>")
         self._text.set_html(f'<p style="white-space: pre-wrap">{html}</p>')
         self._text.setVisible(bool(shown))
-        self._more_row.setVisible(folded)
+        self._more_row.setVisible(self._is_folded)
         self._card.lay_out()
 
     def _unfold(self) -> None:

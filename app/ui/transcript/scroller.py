@@ -70,6 +70,13 @@ class Scroller(QScrollArea):
         self._sticks = True
         self.settle()
 
+    def show_at(self, index: int, bottom: int) -> None:
+        """Let a message end `bottom` pixels below the top of the window, as far as the column's ends allow."""
+        self._sticks = False
+        for _ in range(2):  # what comes into view is measured first, and that moves it
+            self.settle()
+            self.verticalScrollBar().setValue(self._column.bottom_of(index) - bottom)
+
     def hold(self) -> None:
         """Stay where the window is although the content is about to change its height."""
         self._sticks = False

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from PySide6.QtCore import QTimer, Signal
@@ -28,16 +29,29 @@ _READY_MS = 100
 _FRAME_SHARE = 4  # a frame may take a quarter of the time
 
 
+@dataclass(frozen=True, slots=True)
+class _Flip:
+    """Hold which version was asked for, where its pager shall be, and whether and where the keyboard was there."""
+
+    message_id: str
+    bottom: int  # pixels below the top of what is in view
+    has_focus: bool
+    forward: bool
+
+
 class TranscriptView(QWidget):
     """Show the messages of one conversation."""
 
     regenerate_requested = Signal(str)
     edit_requested = Signal(str, str)
+    version_requested = Signal(str)
 
     def __init__(self, colors: Colors, picture_path: Callable[[Picture], Path]) -> None:
         super().__init__()
         self._stage = Stage(Look(colors), Selection(), ThumbnailLoader(), picture_path)
         self._answer: AnswerView | None = None
+        self._versions: Mapping[str, Sequence[str]] = {}
+        self._flip: _Flip | None = None
         self.column = Column(self._make_view)
         self.scroller = Scroller(self.column, self._stage)
         self._frame_timer = QTimer(self)
@@ -53,13 +67,28 @@ class TranscriptView(QWidget):
 
     # --- conversations ---
 
-    def show_conversation(self, messages: Sequence[Message]) -> None:
-        """Show `messages`, oldest first; a growing last answer goes on with `add_answer` and the like."""
+    def show_conversation(
+        self, messages: Sequence[Message], versions: Mapping[str, Sequence[str]] | None = None
+    ) -> None:
+        """Show `messages`, oldest first; a growing last answer goes on with `add_answer` and the like.
+
+        `versions` holds the ids of all versions of those messages that have more than one.
+        """
         self._leave_turn()
+        self._versions = versions or {}
+        flip, self._flip = self._flip, None
+        if flip is not None and flip.has_focus:
+            self.setFocus()  # else Qt moves the focus of the vanishing button, and the window with it
         self.column.set_messages(messages)
-        self.scroller.jump_to_end()
+        self._find_place(flip)
         if messages and messages[-1].state is MessageState.GROWING:
             self._join_turn(messages[-1])
+
+    def set_versions(self, versions: Mapping[str, Sequence[str]]) -> None:
+        """Say which of the messages shown have more than one version."""
+        self._versions = versions
+        for view in self.column.made_views():
+            self._show_versions(view)
 
     def clear(self) -> None:
         """Show nothing."""
@@ -132,11 +161,38 @@ class TranscriptView(QWidget):
             question = QuestionView(self._stage, message)
             question.edit_requested.connect(self.edit_requested)
             question.folding.connect(self.scroller.hold)
+            self._add_pager(question)
             return question
         answer = AnswerView(self._stage, message)
         answer.regenerate_requested.connect(self.regenerate_requested)
         answer.folding.connect(self.scroller.hold)
+        self._add_pager(answer)
         return answer
+
+    def _add_pager(self, view: MessageView) -> None:
+        view.footer.pager.chosen.connect(lambda message_id: self._turn_to(view, message_id))
+        self._show_versions(view)
+
+    def _show_versions(self, view: MessageView) -> None:
+        view.footer.pager.show_versions(view.message.id, self._versions.get(view.message.id, ()))
+
+    def _turn_to(self, view: MessageView, message_id: str) -> None:
+        pager = view.footer.pager
+        bottom = view.geometry().bottom() + 1 - self.scroller.verticalScrollBar().value()
+        self._flip = _Flip(message_id, bottom, pager.has_focus, pager.next_button.hasFocus())
+        self.version_requested.emit(message_id)
+
+    def _find_place(self, flip: _Flip | None) -> None:
+        """Show the end, or the version that was asked for, where the pointer and the keyboard are."""
+        index = self.column.index_of(flip.message_id) if flip is not None else -1
+        if flip is None or index < 0:
+            self.scroller.jump_to_end()
+            return
+        self.scroller.show_at(index, flip.bottom)
+        pager = self.column.view_at(index).footer.pager
+        if flip.has_focus:
+            pager.take_focus(forward=flip.forward)
+        QAccessible.updateAccessibility(QAccessibleAnnouncementEvent(self, pager.spoken_place))
 
     def _join_turn(self, answer: Message) -> None:
         index = self.column.index_of(answer.id)

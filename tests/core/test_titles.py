@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from app.core.messages import Part, Picture, Text
-from app.storage.titles import TITLE_LENGTH, suggest_file_name, title_from
+from app.core.titles import TITLE_LENGTH, suggest_file_name, title_from
 
 PICTURE = Picture("a" * 64, "cup.jpg", "image/jpeg", 1, 1, 1)
 LONG = "Please explain to me how the garbage collector of CPython finds cycles in memory"
