@@ -10,6 +10,7 @@ from app.chat.desk import EngineDesk
 from app.chat.model_slot import ModelSlot
 from app.chat.opening import Opening
 from app.chat.prompting import PicturePath
+from app.chat.protocol import ExportKind
 from app.chat.turns import TurnDesk
 from app.core.events import Publish
 from app.engine.protocol import Died, Engine, EngineEvent
@@ -38,6 +39,30 @@ class Floor:
         self.slot = ModelSlot(self._desk, publish, prepare)
         self.turns = TurnDesk(store, self._desk, self.slot, publish, picture_path, system_prompt)
         self.conversations = ConversationDesk(store, attachments, publish)
+
+    def open_conversation(self, conversation_id: str) -> None:
+        """Publish a conversation, with all that has arrived of an answer under way."""
+        self.turns.save_growth()
+        self.conversations.open(conversation_id)
+
+    def export_conversation(self, conversation_id: str, target: Path, kind: ExportKind) -> None:
+        """Write a conversation to `target`, with all that has arrived of an answer under way."""
+        self.turns.save_growth()
+        self.conversations.export(conversation_id, target, kind)
+
+    def delete_conversation(self, conversation_id: str) -> None:
+        """Delete a conversation; an answer that is being written in it is stopped."""
+        self.turns.stop_in(conversation_id)
+        self.conversations.delete(conversation_id)
+
+    def open_model(self, path: Path, projector: Path | None, *, anyway: bool) -> None:
+        """Load a model; an answer that is being written is stopped once it is sure that there is one."""
+        self.slot.open(path, projector, self.turns.stop, anyway=anyway)
+
+    def open_downloaded(self, path: Path, projector: Path | None) -> None:
+        """Load a model that has just arrived, unless another one is in use."""
+        if not self.slot.is_in_use:
+            self.open_model(path, projector, anyway=False)
 
     def receive(self, event: EngineEvent) -> None:
         """Take an event of the engine."""

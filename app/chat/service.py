@@ -57,12 +57,7 @@ class ChatService:
 
     def open_conversation(self, conversation_id: str) -> None:
         """Publish ConversationOpened, with all that has arrived of an answer under way."""
-
-        def job(floor: Floor) -> None:
-            floor.turns.save_growth()
-            floor.conversations.open(conversation_id)
-
-        self._thread.do(job)
+        self._thread.do(lambda floor: floor.open_conversation(conversation_id))
 
     def rename_conversation(self, conversation_id: str, title: str) -> None:
         """Change a title."""
@@ -74,12 +69,7 @@ class ChatService:
 
     def delete_conversation(self, conversation_id: str) -> None:
         """Delete, undoable; an answer that is being written in it is stopped."""
-
-        def job(floor: Floor) -> None:
-            floor.turns.stop_in(conversation_id)
-            floor.conversations.delete(conversation_id)
-
-        self._thread.do(job)
+        self._thread.do(lambda floor: floor.delete_conversation(conversation_id))
 
     def restore_conversation(self, conversation_id: str) -> None:
         """Undo a deletion."""
@@ -87,12 +77,7 @@ class ChatService:
 
     def export_conversation(self, conversation_id: str, target: Path, kind: ExportKind) -> None:
         """Write an export, with all that has arrived of an answer under way."""
-
-        def job(floor: Floor) -> None:
-            floor.turns.save_growth()
-            floor.conversations.export(conversation_id, target, kind)
-
-        self._thread.do(job)
+        self._thread.do(lambda floor: floor.export_conversation(conversation_id, target, kind))
 
     def import_conversation(self, path: Path) -> None:
         """Read a JSON export and show it."""
@@ -150,7 +135,7 @@ class ChatService:
     def open_model(self, path: Path, projector: Path | None = None, *, anyway: bool = False) -> None:
         """Load a GGUF; an answer that is being written is stopped."""
 
-        self._thread.do(lambda floor: floor.slot.open(path, projector, floor.turns.stop, anyway=anyway))
+        self._thread.do(lambda floor: floor.open_model(path, projector, anyway=anyway))
 
     def cancel_load(self) -> None:
         """Stop loading."""
@@ -170,11 +155,7 @@ class ChatService:
         """Download, or go on with, an offer; a finished one is opened, unless another model is in use."""
 
         def open_if_free(path: Path, projector: Path | None) -> None:
-            def job(floor: Floor) -> None:
-                if not floor.slot.is_in_use:
-                    floor.slot.open(path, projector, floor.turns.stop)
-
-            self._thread.do(job)
+            self._thread.do(lambda floor: floor.open_downloaded(path, projector))
 
         self._downloads.download(offer_id, target, open_if_free)
 

@@ -22,7 +22,7 @@ from app.storage.rows import (
     update_message,
 )
 from app.storage.search import SearchIndex
-from app.storage.tree import NO_LEAF, branch_to, newest_below, versions_of
+from app.storage.tree import NO_LEAF, branch_to, newest_below, oldest_first, versions_of
 
 Clock = Callable[[], datetime]
 
@@ -127,7 +127,7 @@ class ConversationStore:
 
     def insert(self, conversation: Conversation, versions: Sequence[Message] = ()) -> None:
         """Add a whole conversation, e.g. an imported one; `versions` are messages off its branch."""
-        messages = (*conversation.messages, *versions)
+        messages = oldest_first(conversation, versions)
         with self._database.writing() as connection:
             insert_conversation(connection, conversation.summary, title_is_automatic=False)
             for message in messages:
@@ -189,13 +189,6 @@ class ConversationStore:
             values = [message.conversation_id, *([message.parent_id] if message.parent_id else [])]
             return tuple(read_messages(connection, f"conversation_id = ? AND {parent}", values))
 
-    def set_leaf(self, conversation_id: str, message_id: str | None) -> None:
-        """Make the branch that ends with this message the current one; None shows no message."""
-        with self._database.writing() as connection:
-            if message_id is not None:
-                _expect_message(connection, conversation_id, message_id)
-            _set_leaf(connection, conversation_id, message_id or NO_LEAF)
-
     def show_version(self, message_id: str) -> None:
         """Make the newest branch through this message the current one."""
         with self._database.writing() as connection:
@@ -221,8 +214,6 @@ class ConversationStore:
             cut_off = read_messages(connection, unfinished, ())
             for message in cut_off:
                 update_message(connection, replace(message, state=MessageState.INTERRUPTED))
-            # Only an edit of the first message leaves no leaf, for a moment; it was cut off.
-            connection.execute("UPDATE conversations SET leaf_id = NULL WHERE leaf_id = ?", (NO_LEAF,))
             connection.execute(
                 "DELETE FROM conversations WHERE deleted_at LIKE '____-__-__T%' AND deleted_at < ?",
                 (time_text(self._now() - KEEP_DELETED),),

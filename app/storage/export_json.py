@@ -18,6 +18,7 @@ from app.storage.attachments import AttachmentStore
 from app.storage.export_markdown import EXPORT_MODE
 from app.storage.faults import file_sentence
 from app.storage.rows import clean, time_text
+from app.storage.tree import oldest_first
 
 log = logging.getLogger(__name__)
 
@@ -45,7 +46,7 @@ def export_json(
 
 def _document(conversation: Conversation, versions: Sequence[Message], attachments: AttachmentStore) -> dict[str, Any]:
     summary = conversation.summary
-    messages = (*conversation.messages, *versions)
+    messages = oldest_first(conversation, versions)
     known: set[str] = set()
     written = []
     for message in messages:

@@ -32,7 +32,7 @@ from app.storage.attachments import AttachmentStore
 from app.storage.export_json import FORMAT, VERSION
 from app.storage.faults import file_sentence
 from app.storage.rows import clean
-from app.storage.tree import branch_to
+from app.storage.tree import branch_to, versions_of
 
 Kind = TypeVar("Kind", bound=StrEnum)
 
@@ -109,8 +109,8 @@ def _conversation(document: dict[str, Any]) -> Imported:
     current = document["current"]
     branch = branch_to(messages, new_ids[_text(current)]) if messages else ()
     shown = {message.id for message in branch}
-    versions = tuple(message for message in messages if message.id not in shown)
-    return Imported(Conversation(summary, branch), versions)
+    others = tuple(message for message in messages if message.id not in shown)
+    return Imported(Conversation(summary, branch, versions_of(messages, branch)), others)
 
 
 def _message(raw: dict[str, Any], conversation_id: str, new_ids: dict[str, str]) -> Message:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.core.messages import Message
+from app.core.messages import Conversation, Message
 
 NO_LEAF = ""
 
@@ -33,6 +33,23 @@ def versions_of(messages: Sequence[Message], branch: Sequence[Message]) -> dict[
         by_parent.setdefault(message.parent_id, []).append(message.id)
     siblings = {message.id: tuple(by_parent[message.parent_id]) for message in branch}
     return {message_id: ids for message_id, ids in siblings.items() if len(ids) > 1}
+
+
+def oldest_first(conversation: Conversation, others: Sequence[Message]) -> tuple[Message, ...]:
+    """Return all messages of a conversation, each after the one it follows and after its older versions.
+
+    `others` are those off the branch, in such an order already.
+    """
+    places = {message.id: place for place, message in enumerate(others)}
+    ordered: list[Message] = []
+    n_taken = 0
+    for message in conversation.messages:
+        version_ids = conversation.versions.get(message.id, (message.id,))
+        older_ids = version_ids[: version_ids.index(message.id)]
+        end = max((places[older_id] + 1 for older_id in older_ids if older_id in places), default=0)
+        ordered += (*others[n_taken:end], message)
+        n_taken = max(n_taken, end)
+    return (*ordered, *others[n_taken:])
 
 
 def newest_below(messages: Sequence[Message], start: Message) -> Message:

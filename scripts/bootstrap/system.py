@@ -36,6 +36,7 @@ RUNTIME = (
     Need("library", "libfontconfig.so.1", "libfontconfig1"),
     Need("library", "libfreetype.so.6", "libfreetype6"),
     Need("library", "libglib-2.0.so.0", "libglib2.0-0"),
+    Need("library", "libgssapi_krb5.so.2", "libgssapi-krb5-2"),  # QtNetwork needs it
     Need("library", "libX11-xcb.so.1", "libx11-xcb1"),
     Need("library", "libxcb-cursor.so.0", "libxcb-cursor0"),
     Need("library", "libxcb-icccm.so.4", "libxcb-icccm4"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from app.core.events import BugFound, ConversationOpened, Event, Refused, TurnStarted
+from app.core.events import BugFound, ConversationOpened, Event, Refused, TurnStarted, VersionsChanged
 from app.core.messages import Message, MessageState
 from tests.chat.stage import FAST, THINK, Stage
 
@@ -129,3 +129,57 @@ def test_a_branch_that_can_not_be_written_hides_nothing(stage: Stage, expected_w
     stage.service.open_conversation(first.conversation_id)
     stage.settle()
     assert stage.recorder.of(ConversationOpened)[-1].conversation.messages[-1].id == second.id
+
+
+def test_every_version_can_be_shown_again(stage: Stage) -> None:
+    started = stage.begin("one")
+    first = stage.finished(started).answer
+    stage.ask("two", first.conversation_id)
+    stage.service.regenerate(first.id, FAST)
+    _, _, second = turn_after(stage)
+    stage.service.show_version(first.id)
+    conversation = stage.recorder.wait_for(ConversationOpened).conversation
+    assert [message.text for message in conversation.messages] == ["one", "You said: one ", "two", "You said: two "]
+    assert conversation.messages[1] == first
+    assert conversation.versions == {first.id: (first.id, second.id)}
+    assert shown(stage, first.conversation_id) == ["one", "You said: one ", "two", "You said: two "], "remembered"
+    stage.service.show_version(second.id)
+    conversation = stage.recorder.wait_for(ConversationOpened).conversation
+    assert conversation.messages == (started.question, second)
+    assert conversation.versions == {second.id: (first.id, second.id)}
+
+
+def test_a_turn_tells_which_versions_there_are(stage: Stage) -> None:
+    started = stage.begin("one")
+    first = stage.finished(started).answer
+    assert stage.recorder.wait_for(VersionsChanged) == VersionsChanged(first.conversation_id, {})
+    stage.service.regenerate(first.id, FAST)
+    opened, again, second = turn_after(stage)
+    assert opened.conversation.versions == {}, "there is no message yet"
+    changed = stage.recorder.wait_for(VersionsChanged)
+    assert changed == VersionsChanged(first.conversation_id, {second.id: (first.id, second.id)})
+    assert stage.recorder.events.index(again) < stage.recorder.events.index(changed)
+    stage.service.edit(started.question.id, "uno", FAST)
+    _, edited, _ = turn_after(stage)
+    questions = (started.question.id, edited.question.id)
+    assert stage.recorder.wait_for(VersionsChanged).versions == {edited.question.id: questions}
+
+
+def test_no_other_version_is_shown_while_an_answer_is_written_there(stage: Stage) -> None:
+    first = stage.ask("one")
+    elsewhere = stage.ask("elsewhere")
+    stage.service.regenerate(elsewhere.id, FAST)
+    turn_after(stage)
+    stage.hold("answer")
+    stage.service.regenerate(first.id, FAST)
+    stage.recorder.wait_for(ConversationOpened)
+    started = stage.recorder.wait_for(TurnStarted)
+    stage.service.show_version(first.id)
+    assert "still being written" in stage.recorder.wait_for(Refused).sentence
+    stage.service.show_version(elsewhere.id)
+    assert stage.recorder.wait_for(ConversationOpened).conversation.messages[-1] == elsewhere
+    stage.release("answer")
+    second = stage.finished(started).answer
+    stage.service.show_version("nothing")
+    assert "not there any more" in stage.recorder.wait_for(Refused).sentence
+    assert shown(stage, first.conversation_id) == ["one", second.text]

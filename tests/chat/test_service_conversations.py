@@ -119,6 +119,36 @@ def test_exports_of_both_kinds(stage: Stage) -> None:
     json.loads(content)
 
 
+def test_an_export_can_be_imported(stage: Stage) -> None:
+    answer = stage.ask("take me along", effort=THINK)
+    stage.service.regenerate(answer.id, FAST)
+    stage.finished(stage.recorder.wait_for(TurnStarted, lambda event: event.turn_id != answer.id))
+    path = stage.root / "chat.json"
+    stage.service.export_conversation(answer.conversation_id, path, ExportKind.JSON)
+    stage.recorder.wait_for(ConversationExported)
+    n_before = len(stage.recorder.events)
+    stage.service.import_conversation(path)
+    opened = stage.recorder.wait_for(ConversationOpened, lambda event: event.is_imported)
+    assert opened.conversation.summary.id != answer.conversation_id
+    assert opened.conversation.summary.title == "take me along"
+    (ids,) = opened.conversation.versions.values()
+    assert (len(ids), ids[1]) == (2, opened.conversation.messages[-1].id)
+    listed = [event for event in stage.recorder.events[n_before:] if isinstance(event, ConversationsListed)]
+    assert [summary.title for summary in listed[0].summaries] == ["take me along", "take me along"]
+    stage.service.show_version(ids[0])
+    assert stage.recorder.wait_for(ConversationOpened).conversation.messages[-1].text == answer.text
+    assert stage.ask("go on", opened.conversation.summary.id).state is MessageState.COMPLETE
+
+
+def test_a_file_that_is_no_export_is_refused(stage: Stage) -> None:
+    (stage.root / "x.json").write_text("{}")
+    for path in (stage.root / "x.json", stage.root / "missing.json", stage.root):
+        stage.service.import_conversation(path)
+        assert str(path) in stage.recorder.wait_for(Refused).sentence
+    assert titles(stage) == []
+    assert stage.recorder.of(BugFound, ConversationOpened) == []
+
+
 def test_an_export_during_a_turn_holds_what_has_arrived(stage: Stage) -> None:
     stage.hold("answer")
     started = stage.begin("unfinished")

@@ -140,7 +140,7 @@ def test_what_is_not_there_is_said_to_be_missing(store: ConversationStore) -> No
     with pytest.raises(ConversationMissing):
         store.finish(nowhere)
     with pytest.raises(ConversationMissing):
-        store.set_leaf(conversation_id, nowhere.id)
+        store.show_version(nowhere.id)
     for act in (store.load, store.delete, store.restore, store.load_versions, store.message, store.siblings):
         with pytest.raises(ConversationMissing):
             act("nowhere")
@@ -192,8 +192,9 @@ def test_a_whole_conversation_can_be_inserted(store: ConversationStore) -> None:
     question = message(summary.id, "findme")
     reply = answer(summary.id, question, "shown")
     version = answer(summary.id, question, "hidden")
-    store.insert(Conversation(summary, (question, reply)), (version,))
-    assert store.load(summary.id) == Conversation(summary, (question, reply))
+    conversation = Conversation(summary, (question, reply), {reply.id: (version.id, reply.id)})
+    store.insert(conversation, (version,))
+    assert store.load(summary.id) == conversation, "the version that is shown stays the newest"
     assert store.load_versions(summary.id) == (version,)
     assert store.list_conversations("hidden") == (summary,)
 

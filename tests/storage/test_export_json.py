@@ -70,19 +70,24 @@ def test_a_conversation_comes_back_from_its_export(
     )
     with closing(open_store(folder / "1.sqlite3")[0]) as store:
         store.insert(Conversation(summary, tuple(tree)))
-        store.set_leaf("c", data.draw(st.sampled_from(tree)).id)
+        store.show_version(data.draw(st.sampled_from(tree)).id)
         conversation, versions = store.load("c"), store.load_versions("c")
     export_json(conversation, folder / "x.json", here, versions)
     imported = import_json(folder / "x.json", there)
     assert imported.conversation.summary == replace(summary, id=imported.conversation.summary.id)
     assert alike(conversation.messages + versions, imported.conversation.messages + imported.versions)
     assert len(imported.conversation.messages) == len(conversation.messages)
+    assert places(imported.conversation) == places(conversation)
     used = {picture.sha256 for each in tree for picture in each.pictures}
     assert all(there.read(sha256) == here.read(sha256) for sha256 in used)
     with closing(open_store(folder / "2.sqlite3")[0]) as store:
         store.insert(imported.conversation, imported.versions)
         assert store.load(imported.conversation.summary.id) == imported.conversation
         assert store.load_versions(imported.conversation.summary.id) == imported.versions
+
+
+def places(conversation: Conversation) -> list[tuple[int, int]]:
+    return [(ids.index(message_id), len(ids)) for message_id, ids in conversation.versions.items()]
 
 
 @pytest.fixture

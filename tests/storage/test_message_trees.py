@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from app.core.errors import ConversationMissing
 from app.core.messages import (
+    Conversation,
     Message,
     MessageState,
     Role,
@@ -17,6 +18,7 @@ from app.core.messages import (
 )
 from app.storage.conversations import ConversationStore
 from app.storage.opening import open_store
+from app.storage.tree import oldest_first
 from tests.storage.samples import answer, message, trees
 
 
@@ -31,9 +33,10 @@ def test_any_tree_comes_back_whole(tmp_path_factory: pytest.TempPathFactory, dat
             store.add_message(each)
         by_id = {each.id: each for each in messages}
         leaf = data.draw(st.sampled_from(messages))
-        store.set_leaf(conversation_id, leaf.id)
+        assert store.load_until(conversation_id, leaf.id).messages == tuple(_expected_branch(by_id, leaf))
+        store.show_version(leaf.id)
         branch = store.load(conversation_id).messages
-        assert branch == tuple(_expected_branch(by_id, leaf))
+        assert leaf in branch
         versions = store.load_versions(conversation_id)
         assert set(branch) | set(versions) == set(messages)
         assert len(branch) + len(versions) == len(messages)
@@ -41,6 +44,18 @@ def test_any_tree_comes_back_whole(tmp_path_factory: pytest.TempPathFactory, dat
             assert store.message(each.id) == each
             expected = [other for other in messages if other.parent_id == each.parent_id]
             assert list(store.siblings(each.id)) == expected
+        shown = store.load(conversation_id)
+        siblings = {each.id: tuple(other.id for other in store.siblings(each.id)) for each in branch}
+        assert shown.versions == {key: ids for key, ids in siblings.items() if len(ids) > 1}
+        _check_order(oldest_first(shown, versions), shown)
+
+
+def _check_order(ordered: tuple[Message, ...], shown: Conversation) -> None:
+    places = {message.id: place for place, message in enumerate(ordered)}
+    assert len(places) == len(ordered)
+    assert all(places[each.parent_id] < places[each.id] for each in ordered if each.parent_id is not None)
+    for ids in shown.versions.values():
+        assert sorted(ids, key=places.__getitem__) == list(ids)
 
 
 def _expected_branch(by_id: dict[str, Message], leaf: Message) -> list[Message]:
@@ -92,21 +107,8 @@ def test_versions_are_shown_with_what_followed_them(store: ConversationStore) ->
     assert store.siblings(first.id) == (first, second)
     store.show_version(first.id)
     assert store.load(conversation_id).messages == (question, first, follow_up)
-    store.set_leaf(conversation_id, question.id)
-    assert store.load(conversation_id).messages == (question,)
-
-
-def test_without_a_leaf_nothing_is_shown_until_the_program_ends(store: ConversationStore, database_path: Path) -> None:
-    conversation_id = store.create_conversation("x").id
-    question = message(conversation_id, "q")
-    store.add_message(question)
-    store.set_leaf(conversation_id, None)
-    assert store.load(conversation_id).messages == ()
-    assert store.load_versions(conversation_id) == (question,)
-    store.close()
-    again, _ = open_store(database_path)
-    with closing(again):
-        assert again.load(conversation_id).messages == (question,)
+    assert store.load_until(conversation_id, question.id).messages == (question,)
+    assert store.load_until(conversation_id, None).messages == ()
 
 
 def test_a_message_can_not_follow_one_of_another_conversation(store: ConversationStore) -> None:

@@ -370,6 +370,12 @@ def test_a_dropped_model_file_is_opened(stage: Stage) -> None:
     assert stage.service.asked("attach_file") == []
 
 
+def test_a_dropped_export_is_imported(stage: Stage) -> None:
+    drop(stage, files("Chat.JSON", "plot.png"))
+    assert stage.service.asked("import_conversation") == [(Path("/data/Chat.JSON"),)]
+    assert len(stage.service.asked("attach_file")) == 1
+
+
 def test_a_projector_dropped_with_its_model_goes_along(stage: Stage) -> None:
     drop(stage, files("mmproj-F16.gguf", "model.gguf"))
     assert stage.service.asked("open_model")[-1][:2] == (Path("/data/model.gguf"), Path("/data/mmproj-F16.gguf"))

@@ -38,6 +38,7 @@ class Column:
             "finish_turn",
             "fail_turn",
             "set_settings",
+            "set_versions",
         ):
             monkeypatch.setattr(stage.window.chat.transcript, name, self._recorder(name))
 
@@ -132,6 +133,39 @@ def test_a_turn_elsewhere_is_not_painted_here(stage: Stage, column: Column) -> N
     assert stage.window.toast.text == "“Chat c1” has its answer"
 
 
+def test_versions_are_shown_where_they_belong(stage: Stage, column: Column) -> None:
+    open_chat(stage, "c1", question())
+    versions = {"q1": ("q0", "q1")}
+    stage.show(events.VersionsChanged("c1", versions), events.VersionsChanged("c2", {"x": ("x", "y")}))
+    stage.shell.presenter.commands.open_chat("c2")
+    stage.show(events.VersionsChanged("c2", {"x": ("x", "y")}))  # is in what comes next
+    assert [call for call in column.calls if call[0] == "set_versions"] == [("set_versions", versions)]
+    stage.show(events.ConversationOpened(Conversation(summary("c2", "Second"), (question(),), versions)))
+    assert column.calls[-1] == ("show_conversation", (question(),), versions)
+
+
+def test_the_pager_asks_the_service(stage: Stage) -> None:
+    stage.shell.presenter.commands.open_chat("c1")
+    conversation = Conversation(summary("c1", "First"), (question(), answer("Why?")), {"a1": ("a0", "a1")})
+    stage.show(events.ConversationOpened(conversation))
+    stage.window.chat.transcript.column.view_at(1).footer.pager.previous_button.click()
+    assert stage.service.asked("show_version") == [("a0",)]
+
+
+def test_an_imported_chat_is_shown(stage: Stage, column: Column) -> None:
+    open_chat(stage, "c1")
+    stage.window.show_page("models")
+    imported = Conversation(summary("c9", "From elsewhere"), (question(conversation_id="c9"),))
+    stage.show(events.ConversationOpened(imported, is_imported=True))
+    assert stage.session.shown_id == "c9"
+    assert stage.window.page == "chat"
+    assert stage.window.header.title.full_text == "From elsewhere"
+    assert column.calls[-1] == ("show_conversation", imported.messages, {})
+    assert stage.window.all_actions["export_json"].isEnabled()
+    assert stage.service.asked("change_settings")[-1][0].last_conversation == "c9"
+    assert stage.service.asked("open_conversation") == [("c1",)], "its messages are here already"
+
+
 def test_coming_back_shows_what_arrived_and_goes_on(stage: Stage, column: Column) -> None:
     open_chat(stage, "c1")
     stage.show(events.TurnStarted("a1", question(), answer()))
@@ -141,7 +175,7 @@ def test_coming_back_shows_what_arrived_and_goes_on(stage: Stage, column: Column
     stage.show(events.AnswerText("a1", "one "))  # is in what comes next
     grown = (question(), answer("one "))
     stage.show(events.ConversationOpened(Conversation(summary("c1", "First"), grown)), events.AnswerText("a1", "two"))
-    assert column.calls == [("show_conversation", grown), ("add_answer", "two")]
+    assert column.calls == [("show_conversation", grown, {}), ("add_answer", "two")]
 
 
 def test_a_new_chat_started_while_the_first_message_is_on_its_way_stays_new(stage: Stage, column: Column) -> None:

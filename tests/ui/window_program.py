@@ -9,6 +9,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
+import os
 import sys
 from pathlib import Path
 from app.core.settings import Settings
@@ -21,6 +22,9 @@ class Service:
     def open_model(self, path, projector, **named):
         print("model", path, projector, flush=True)
     def close(self):
+        if "CLOSE_SLOWLY" in os.environ:
+            print("service closing", flush=True)
+            sys.stdin.readline()
         print("service closed", flush=True)
     def __getattr__(self, name):
         return lambda *args, **named: None
@@ -33,12 +37,16 @@ sys.exit(code)
 
 
 def start(data: Path, *wished: Path, **more: str) -> subprocess.Popen[str]:
-    """Start the window on a data folder, with a wish for a model and its projector."""
+    """Start the window on a data folder, with a wish for a model and its projector.
+
+    With CLOSE_SLOWLY its service closes only when it gets a line, or the end of its input.
+    """
     environment = {**os.environ, "QT_QPA_PLATFORM": "offscreen", "QT_FATAL_WARNINGS": "1", **more}
     return subprocess.Popen(
         [sys.executable, "-c", PROGRAM, str(data), *map(str, wished)],
         cwd=ROOT,
         env=environment,
+        stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,

@@ -102,6 +102,21 @@ def test_a_long_question_is_folded(view: TranscriptView, qtbot: QtBot) -> None:
     assert card.height() > 3 * before
 
 
+def test_a_long_question_is_edited_whole(view: TranscriptView) -> None:
+    text = "\n".join(f"line {number}" for number in range(100))
+    card = shown_question(view, text)
+    card.start_editing()
+    assert card.editor is not None
+    assert card.editor.editor.toPlainText() == text
+    assert not card.more_button.isVisible()
+    card.stop_editing()
+    assert card.more_button.isVisible()
+    card.more_button.click()
+    card.start_editing()
+    card.stop_editing()
+    assert not card.more_button.isVisible()
+
+
 def test_copying_a_question(view: TranscriptView) -> None:
     card = shown_question(view, "a  b")
     card.copy_button.click()
