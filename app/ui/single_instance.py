@@ -43,7 +43,7 @@ class SingleInstance(QObject):
     def __init__(self, lock: FileLock, name: str) -> None:
         super().__init__()
         self._lock = lock
-        self._server = QLocalServer()
+        self._server = QLocalServer(self)
         self._server.setSocketOptions(QLocalServer.SocketOption.UserAccessOption)
         QLocalServer.removeServer(name)  # a killed program leaves its socket behind
         if not self._server.listen(name):
@@ -70,7 +70,10 @@ class SingleInstance(QObject):
         while (caller := self._server.nextPendingConnection()) is not None:
             caller.setReadBufferSize(MAX_LINE_BYTES)
             caller.readyRead.connect(functools.partial(self._hear, caller))
-            QTimer.singleShot(_LONGEST_CALL_MS, caller, caller.deleteLater)
+            # A child, so that it ends with the caller; a timer of Python's own would touch one that is gone.
+            patience = QTimer(caller, singleShot=True, interval=_LONGEST_CALL_MS)
+            patience.timeout.connect(caller.deleteLater)
+            patience.start()
             self._hear(caller)
 
     def _hear(self, caller: QLocalSocket) -> None:

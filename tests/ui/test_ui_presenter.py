@@ -296,7 +296,7 @@ def test_an_opened_chat_is_shown_unless_the_person_has_gone_on(stage: Stage, col
     assert column.calls == []
     second = (question("Second?", "c2"),)
     stage.show(events.ConversationOpened(Conversation(summary("c2", "Second"), second)))
-    assert column.calls == [("show_conversation", second)]
+    assert column.calls == [("show_conversation", second, {})]
     assert stage.window.windowTitle() == "Second – Solo"
 
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 from PySide6.QtCore import QDir
+from PySide6.QtNetwork import QLocalServer
 from PySide6.QtWidgets import QApplication
 from pytestqt.qtbot import QtBot
 
@@ -41,6 +42,7 @@ def begin(tmp_path: Path) -> Iterator[Start]:
         if process.poll() is None:
             process.kill()
         process.communicate(timeout=30)
+    QLocalServer.removeServer(single_instance._server_name(tmp_path))  # what a killed one leaves behind
 
 
 def says(process: subprocess.Popen[str]) -> str:

@@ -134,6 +134,17 @@ def test_ctrl_e_exports_the_shown_chat(stage: Stage, qtbot: QtBot) -> None:
     assert stage.service.asked("export_conversation") == [("c1", Path("/exports/trip.md"), ExportKind.MARKDOWN)]
 
 
+def test_ctrl_i_imports_the_chosen_file(stage: Stage, qtbot: QtBot) -> None:
+    press(stage, Qt.Key.Key_I, qtbot)
+    dialog = stage.window.findChild(QFileDialog)
+    assert dialog is not None
+    dialog.fileSelected.emit("/exports/trip.json")
+    dialog.reject()
+    assert stage.service.asked("import_conversation") == [(Path("/exports/trip.json"),)]
+    names = [action.objectName() for action in stage.window.header.menu.actions()]
+    assert names[names.index("export_json") + 1] == "import"
+
+
 def test_f1_lists_every_shortcut(stage: Stage, qtbot: QtBot) -> None:
     press(stage, Qt.Key.Key_F1, qtbot, Qt.KeyboardModifier.NoModifier)
     dialog = stage.window.findChild(QDialog)

@@ -6,6 +6,7 @@ from app.core.messages import Message, MessageState, Role, StopReason, TurnStats
 from app.ui.units import THIN, in_percent, in_time
 
 _NAME_LIMIT = 4_000  # characters a screen reader gets
+_SHORT_S = 9.95  # below, tenths of a second say more
 
 
 def thinking_title(seconds: float) -> str:
@@ -15,7 +16,8 @@ def thinking_title(seconds: float) -> str:
 
 def thought_title(seconds: float, tokens: int) -> str:
     """Return the header of finished reasoning, like `Thought for 12 s · 840 tokens`."""
-    parts = [f"Thought for {in_time(seconds)}" if seconds > 0 else "Thought"]
+    duration = f"{max(seconds, 0.1):.1f}{THIN}s" if seconds < _SHORT_S else in_time(seconds)
+    parts = [f"Thought for {duration}" if seconds > 0 else "Thought"]
     if tokens > 0:
         parts.append(short_tokens(tokens))
     return " · ".join(parts)

@@ -13,6 +13,7 @@ from app.ui.markdown.stream import render
 from app.ui.theme import DARK
 from app.ui.transcript.answer import AnswerView
 from app.ui.transcript.view import TranscriptView
+from app.ui.transcript.wording import thought_title
 from tests.ui.transcript.samples import STATS, answer, growing, question
 
 THIN = "\u202f"
@@ -216,3 +217,8 @@ def test_events_without_a_turn_are_harmless(view: TranscriptView) -> None:
     view.set_prefill(1, 2)
     view.finish_turn(answer(text="late"))
     assert len(view.column) == 0
+
+
+@pytest.mark.parametrize(("seconds", "words"), [(0.06, "0.1"), (0.94, "0.9"), (9.94, "9.9"), (9.96, "10")])
+def test_a_short_thought_is_timed_in_tenths(seconds: float, words: str) -> None:
+    assert thought_title(seconds, 27) == f"Thought for {words}{THIN}s · 27{THIN}tokens"
