@@ -10,7 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from app.chat.machine import Machine
-from app.chat.offers import list_offers
+from app.chat.offers import list_offers, what_is_here
 from app.core.errors import AppError, Cancelled
 from app.core.events import (
     BugFound,
@@ -44,6 +44,7 @@ class DownloadDesk:
         self._lock = threading.Lock()
         self._cancel: threading.Event | None = None
         self._thread: threading.Thread | None = None
+        self._under_way = ""  # the id of the offer that is being downloaded
         self._closed = False
 
     def list_offers(self, target: Path) -> None:
@@ -63,6 +64,7 @@ class DownloadDesk:
                 self._publish(Refused("Another download is under way. Pause it first."))
                 return
             self._cancel = threading.Event()
+            self._under_way = entry.id
             job = (entry, target, self._cancel, open_model)
             self._thread = threading.Thread(target=self._run, args=job, name="download", daemon=True)
             self._thread.start()
@@ -86,6 +88,7 @@ class DownloadDesk:
         try:
             reserve_bytes = self._settings().reserve_mib * _MIB
             self._publish(list_offers(self._machine.look(), reserve_bytes, target))
+            self._tell_what_is_here(target)
         except OSError as error:
             self._publish(Refused(f"The folder {target} can’t be used: {error.strerror or error}."))
         except AppError as error:
@@ -94,10 +97,17 @@ class DownloadDesk:
             log.exception("the offers could not be listed")
             self._report(error)
 
+    def _tell_what_is_here(self, target: Path) -> None:
+        for entry in load_catalogue():
+            found = what_is_here(entry, target)
+            if found is not None and entry.id != self._under_way:
+                self._publish(found)
+
     def _run(self, entry: Entry, target: Path, cancel: threading.Event, open_model: OpenModel) -> None:
         ending = self._bring(entry, target, cancel)
         with self._lock:
             self._cancel = None  # first of all: whoever hears of the end may start the next one
+            self._under_way = ""
         self._publish(ending)
         if isinstance(ending, DownloadFinished):
             open_model(ending.model, ending.projector)

@@ -6,9 +6,11 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from app.core.events import OffersListed
+from app.core.events import DownloadFinished, DownloadStopped, OffersListed
 from app.core.facts import Hardware
 from app.models.catalogue import Entry, load_catalogue, make_offers
+from app.models.files import find_projector
+from app.models.library import State, list_models
 
 _GIB = 1 << 30
 _SHORTEST_CONTEXT = 8192
@@ -21,6 +23,19 @@ def list_offers(hardware: Hardware, reserve_bytes: int, target: Path) -> OffersL
     """Return the catalogue's entries with how each fits; nothing is asked of any server."""
     offers = make_offers(load_catalogue(), judge(hardware, reserve_bytes))
     return OffersListed(hardware, offers, target, free_bytes(target))
+
+
+def what_is_here(entry: Entry, target: Path) -> DownloadFinished | DownloadStopped | None:
+    """Return how far an earlier download of `entry` into `target` came, if there was one."""
+    folder = entry.folder(target)
+    models = list_models(folder) if folder.is_dir() else ()
+    whole = next((model for model in models if model.state is State.COMPLETE and model.verified), None)
+    if whole is None:
+        return DownloadStopped(entry.id) if models else None
+    projector = find_projector(whole.path)
+    if projector is None and entry.projector is not None:
+        return DownloadStopped(entry.id)
+    return DownloadFinished(entry.id, whole.path, projector)
 
 
 def free_bytes(folder: Path) -> int:

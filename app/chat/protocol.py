@@ -133,7 +133,10 @@ class Service(Protocol):
     # --- first run ---
 
     def list_offers(self, target: Path | None = None) -> None:
-        """Publish OffersListed for a target folder (None: the default one)."""
+        """Publish OffersListed for a target folder (None: the default one).
+
+        For each offer that is there already DownloadFinished follows, for each that is there in part DownloadStopped.
+        """
         ...
 
     def download(self, offer_id: str, target: Path) -> None:

@@ -80,6 +80,10 @@ class ModelsPage(Page):
         self._allow()
 
     def _show_offers(self, event: OffersListed) -> None:
+        if event.target != self.target:  # what is said of each card belongs to the folder before
+            for card in self.cards.values():
+                if card.state is not DownloadState.RUNNING:
+                    card.show_state(DownloadState.IDLE)
         self.target = event.target
         self.machine.setText(describe(event.hardware))
         clear_layout(self._notes)

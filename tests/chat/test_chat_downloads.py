@@ -119,6 +119,28 @@ def test_a_download_is_paused_and_goes_on(hub: HubServer, make_stage: MakeStage)
     assert stage.recorder.of(Refused, DownloadFailed) == []
 
 
+def test_what_is_here_is_told_with_the_offers(hub: HubServer, make_stage: MakeStage) -> None:
+    stage = make_stage()
+    hub.script.add(Fault(Kind.DRIP, at=4096, seconds=0.05, times=-1))
+    download(stage)
+    stage.recorder.wait_for(DownloadProgressed, lambda event: event.done_bytes > 0)
+    stage.service.stop_download()
+    stage.recorder.wait_for(DownloadStopped)
+    stage.service.list_offers()
+    stage.recorder.wait_for(OffersListed)
+    assert stage.recorder.wait_for(DownloadStopped) == DownloadStopped(SMALL.id)
+    hub.script.clear()
+    download(stage)
+    finished = stage.recorder.wait_for(DownloadFinished)
+    stage.recorder.wait_for(ModelLoaded)
+    stage.service.list_offers()
+    stage.recorder.wait_for(OffersListed)
+    assert stage.recorder.wait_for(DownloadFinished) == finished
+    stage.service.list_offers(stage.paths.data)
+    stage.recorder.wait_for(OffersListed)
+    assert len(stage.recorder.of(ModelLoaded)) == 1, "what was here already is not opened"
+
+
 def test_a_second_download_meanwhile_is_refused(hub: HubServer, make_stage: MakeStage) -> None:
     hub.script.add(Fault(Kind.HANG))
     stage = make_stage()
