@@ -62,9 +62,9 @@ class PictureDesk:
 
 def read_picture(path: Path) -> bytes:
     """Return the bytes of the file at `path`. Raises PictureUnreadable, PictureTooLarge."""
-    if path.exists() and not path.is_file():  # reading from a pipe could take for ever
-        raise PictureUnreadable(f"“{path.name}” is not a file. Choose a picture file.")
     try:
+        if path.exists() and not path.is_file():  # reading from a pipe could take for ever
+            raise PictureUnreadable(f"“{path.name}” is not a file. Choose a picture file.")
         with path.open("rb") as stream:
             content = stream.read(MAX_FILE_BYTES + 1)
     except OSError as error:

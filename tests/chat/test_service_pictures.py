@@ -157,3 +157,9 @@ def test_a_disk_that_can_not_be_written_is_a_sentence(stage: Stage) -> None:
     stage.service.attach_bytes("paste", "pasted", png())
     assert "picture" in stage.recorder.wait_for(PictureRefused).sentence
     assert stage.recorder.of(BugFound) == []
+
+
+def test_a_path_that_can_not_even_be_looked_at_is_a_sentence(stage: Stage) -> None:
+    stage.service.attach_file("r1", Path("x" * 5000 + ".png"))
+    assert "can’t be read" in stage.recorder.wait_for(PictureRefused).sentence
+    assert stage.recorder.of(BugFound) == []
