@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 import threading
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -140,7 +139,7 @@ class DownloadDesk:
         return DownloadFinished(entry.id, path_of[resolved.model[0]], projector)
 
     def _report(self, error: Exception) -> None:
-        self._publish(BugFound(f"{type(error).__name__}: {error}", traceback.format_exc()))
+        self._publish(BugFound.from_exception(error))
 
 
 def _progressed(entry: Entry, progress: Progress) -> DownloadProgressed:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import traceback
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,7 +53,7 @@ class PictureDesk:
         except Exception as error:
             log.exception("a picture could not be attached")
             self._publish(PictureRefused(request_id, name, "This picture can’t be used."))
-            self._publish(BugFound(f"{type(error).__name__}: {error}", traceback.format_exc()))
+            self._publish(BugFound.from_exception(error))
         else:
             picture = Picture(sha256, name, facts.media_type, facts.width, facts.height, facts.tokens)
             self._publish(PictureAttached(request_id, picture, thumbnail))

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import threading
 import time
-import traceback
 from collections.abc import Callable
 from queue import Empty, SimpleQueue
 
@@ -74,4 +73,4 @@ class Worker:
             self._publish(Refused(str(error)))
         except Exception as error:
             log.exception("a job of the worker failed")
-            self._publish(BugFound(f"{type(error).__name__}: {error}", traceback.format_exc()))
+            self._publish(BugFound.from_exception(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -287,6 +288,11 @@ class BugFound:
 
     summary: str
     details: str
+
+    @classmethod
+    def from_exception(cls, error: BaseException) -> BugFound:
+        """Describe an exception that nobody expected."""
+        return cls(f"{type(error).__name__}: {error}", "".join(traceback.format_exception(error)))
 
 
 TurnEvent = (

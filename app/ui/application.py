@@ -8,7 +8,6 @@ import signal
 import socket
 import sys
 import threading
-import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -133,8 +132,7 @@ def _report_exceptions(publish: Publish) -> Callable[[], None]:
 
     def report(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
         log.error("unexpected", exc_info=(kind, error, trace))
-        details = "".join(traceback.format_exception(kind, error, trace))
-        publish(BugFound(f"{kind.__name__}: {error}", details))
+        publish(BugFound.from_exception(error.with_traceback(trace)))
 
     def report_thread(args: threading.ExceptHookArgs) -> None:
         if args.exc_value is not None:
