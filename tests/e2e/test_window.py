@@ -127,13 +127,14 @@ def test_stopping_killing_and_going_on(solo: Program, small_model: Path) -> None
     solo.screen.keys("Escape")
     wait_for(lambda: answers(solo, "stopped") == 1, "the stop", 20)
 
-    say(solo, "And again")
-    wait_for(lambda: answers(solo, "growing") == 1 and solo.rows(GROWN), "the second answer's beginning", 120)
-    solo.kill_engine(signal.SIGKILL)
-    wait_for(lambda: answers(solo, "failed") == 1, "the sentence about the engine", 20)
-    solo.screen.screenshot("light-engine-killed")
-    (error,) = solo.rows("SELECT error FROM messages WHERE state = 'failed'")[0]
-    assert str(error).startswith("The engine stopped unexpectedly")
+    for number, death in enumerate((signal.SIGKILL, signal.SIGSEGV, signal.SIGABRT), 1):
+        say(solo, f"And again {number}")  # the next message starts the engine anew
+        wait_for(lambda: answers(solo, "growing") == 1 and solo.rows(GROWN), "the answer's beginning", 120)
+        solo.kill_engine(death)
+        wait_for(lambda count=number: answers(solo, "failed") == count, "the sentence about the engine", 20)
+        solo.screen.screenshot(f"light-engine-{death.name.lower()}")
+    for (error,) in solo.rows("SELECT error FROM messages WHERE state = 'failed'"):
+        assert str(error).startswith("The engine stopped unexpectedly")
 
     say(solo, "Once more")
     wait_for(lambda: answers(solo, "growing") == 1 and solo.rows(GROWN), "the engine's return", 120)
