@@ -9,6 +9,7 @@ from pathlib import Path
 from app.core.events import DownloadFinished, DownloadStopped, OffersListed
 from app.core.facts import Hardware
 from app.models.catalogue import Entry, load_catalogue, make_offers
+from app.models.download_part import PART_SUFFIX
 from app.models.files import find_projector
 from app.models.library import State, list_models
 
@@ -31,7 +32,9 @@ def what_is_here(entry: Entry, target: Path) -> DownloadFinished | DownloadStopp
     models = list_models(folder) if folder.is_dir() else ()
     whole = next((model for model in models if model.state is State.COMPLETE and model.verified), None)
     if whole is None:
-        return DownloadStopped(entry.id) if models else None
+        # A projector of which only a part arrived is no model yet, but it is begun.
+        begun = bool(models) or any(folder.glob(f"*{PART_SUFFIX}"))
+        return DownloadStopped(entry.id) if begun else None
     projector = find_projector(whole.path)
     if projector is None and entry.projector is not None:
         return DownloadStopped(entry.id)

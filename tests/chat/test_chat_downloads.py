@@ -22,7 +22,7 @@ from app.core.events import (
 )
 from app.models.catalogue import load_catalogue
 from tests.chat.conftest import MakeStage
-from tests.chat.stage import Stage
+from tests.chat.stage import Stage, until
 from tests.hub_server.faults import Fault, Kind, Where
 from tests.hub_server.server import HubServer, Repository
 from tests.models.gguf_builder import Gguf, small_metadata, small_projector, small_tensors
@@ -123,7 +123,7 @@ def test_what_is_here_is_told_with_the_offers(hub: HubServer, make_stage: MakeSt
     stage = make_stage()
     hub.script.add(Fault(Kind.DRIP, at=4096, seconds=0.05, times=-1))
     download(stage)
-    stage.recorder.wait_for(DownloadProgressed, lambda event: event.done_bytes > 0)
+    until(lambda: list((stage.paths.models / SMALL.id).glob("*.part")))  # of the projector, which comes first
     stage.service.stop_download()
     stage.recorder.wait_for(DownloadStopped)
     stage.service.list_offers()

@@ -10,14 +10,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.e2e.desktop import ROOT, Program, wait_for
+from tests.e2e.desktop import ORIGIN, ROOT, Program, wait_for
 
 pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(600)]
 
 REPOSITORY = "unsloth/Mistral-Small-4-119B-2603-GGUF"
 MODEL = "UD-Q4_K_M/Mistral-Small-4-119B-2603-UD-Q4_K_M-{:05}-of-00002.gguf"
 ERROR = (0xB3, 0x26, 0x1E)
-DOWNLOAD = (1041, 386)  # the first offer's button, from the window's corner
+BUTTON_X = 1085  # just inside the right edge of the offers' buttons, from the window's corner
+BUTTON_COLORS = {(0xFF, 0xFF, 0xFF), (0xB5, 0x48, 0x0F)}  # a plain one, and the recommended one
+
+
+def first_offer(solo: Program) -> tuple[int, int]:
+    """Return where the first offer's button is; where exactly depends on the system's fonts."""
+
+    def look() -> tuple[int, int] | None:
+        picture = solo.screen.picture()
+        x, top = ORIGIN[0] + BUTTON_X, ORIGIN[1] + 320  # below what is said of this computer
+        column = [picture.getpixel((x, y)) in BUTTON_COLORS for y in range(top, 820)]
+        for y in range(len(column) - 20):
+            if all(column[y : y + 20]):
+                return BUTTON_X, top + y + 10 - ORIGIN[1]
+        return None
+
+    place = wait_for(look, "the offers on the page")
+    solo.see("the offers", place)
+    return wait_for(look, "the offers on the page")
 
 
 def colors(solo: Program) -> set[object]:
@@ -54,20 +72,19 @@ def test_download_pause_quit_go_on_and_chat(solo: Program, repository: Path) -> 
     models = solo.home / "data" / "solo" / "models" / "mistral-small-4-q4-k-m"
     with hub(repository, "drip,at=65536,seconds=0.5,times=-1") as endpoint:
         solo.start(env={"HF_ENDPOINT": endpoint})
-        solo.see("the offers", DOWNLOAD)
+        button = first_offer(solo)
         solo.screen.screenshot("light-first-run")
-        solo.click(DOWNLOAD)
+        solo.click(button)
         wait_for(lambda: list(models.glob("*.part*")), "the part file")
         before = solo.screen.picture()
         wait_for(lambda: solo.screen.picture() != before, "progress on the page")
         solo.screen.screenshot("light-downloading")
-        solo.click(DOWNLOAD)  # it says Pause now
+        solo.click(button)  # it says Pause now
         assert solo.quit() == 0
         assert len(list(models.glob("*.gguf"))) < 3, "it was not paused"
     with hub(repository) as endpoint:
         solo.start(env={"HF_ENDPOINT": endpoint})
-        solo.see("the offers", DOWNLOAD)
-        solo.click(DOWNLOAD)
+        solo.click(first_offer(solo))
         wait_for(lambda: len(list(models.glob("*.gguf"))) == 3, "the finished download", 120)
         for path in models.glob("*.gguf"):
             (source,) = repository.rglob(path.name)
@@ -85,8 +102,7 @@ def test_download_pause_quit_go_on_and_chat(solo: Program, repository: Path) -> 
 
 def test_no_network_is_a_sentence(solo: Program) -> None:
     solo.start(env={"HF_ENDPOINT": "http://127.0.0.1:9"})
-    solo.see("the offers", DOWNLOAD)
-    solo.click(DOWNLOAD)
+    solo.click(first_offer(solo))
     wait_for(lambda: ERROR in colors(solo), "a sentence in the colour of errors")
     solo.screen.screenshot("light-no-network")
     assert solo.quit() == 0
