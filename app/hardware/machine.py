@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from app.core.cpu import count_cores, read_cpu_name
 from app.core.facts import Hardware
-from app.hardware.cpu import count_cores, read_cpu_name
 from app.hardware.gpus import read_gpus
 from app.hardware.memory import read_memory
 

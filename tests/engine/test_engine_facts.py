@@ -1,4 +1,4 @@
-"""Small pure parts of the engine: corrections, endings, failures, devices, threads, cancels."""
+"""Small pure parts of the engine: corrections, endings, failures, devices, cancels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from app.core.errors import (
     ProjectorMismatch,
 )
 from app.engine import endings
-from app.engine.child import threads
 from app.engine.child.cancellation import Cancellation
 from app.engine.child.devices import Device, find_devices, normal_bus_id
 from app.engine.child.failures import explain_load_failure, explain_projector_failure
@@ -172,34 +171,6 @@ def test_a_card_without_bus_id_is_found_by_name_and_none_is_taken_twice() -> Non
 def test_a_card_that_is_gone_is_named() -> None:
     with pytest.raises(NotEnoughMemory, match=r"0000:02:00\.0"):
         find_devices(("0000:02:00.0",), (gpu("CUDA0", "00000000:01:00.0"), gpu("CPU", is_gpu=False)))
-
-
-# --- threads ------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("siblings", "limit", "expected"),
-    [
-        (["0,4", "1,5", "0,4", "1,5"], "max 100000", 2),
-        (["0", "1", "2", "3"], "max 100000", 4),
-        (["0", "1", "2", "3"], "150000 100000", 2),
-        (["0", "1", "2", "3"], "nonsense", 4),
-        ([], "max 100000", 4),
-    ],
-)
-def test_threads_are_physical_cores_within_the_quota(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, siblings: list[str], limit: str, expected: int
-) -> None:
-    for cpu, text in enumerate(siblings):
-        folder = tmp_path / f"cpu{cpu}/topology"
-        folder.mkdir(parents=True)
-        (folder / "thread_siblings_list").write_text(text)
-    (tmp_path / "cpu.max").write_text(limit)
-    monkeypatch.setattr(threads, "_CPUS", tmp_path)
-    monkeypatch.setattr(threads, "_CGROUP_LIMIT", tmp_path / "cpu.max")
-    monkeypatch.setattr(threads.os, "sched_getaffinity", lambda _: {0, 1, 2, 3}, raising=False)
-
-    assert threads.compute_threads() == expected
 
 
 # --- cancels ------------------------------------------------------------------------------------

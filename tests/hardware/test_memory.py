@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from app.hardware.cpu import count_cores, read_cpu_name
 from app.hardware.machine import read_hardware
 from app.hardware.memory import Memory, read_memory
 
@@ -80,34 +79,6 @@ def test_a_full_container_has_nothing_left(tmp_path: Path) -> None:
 def test_odd_files_do_no_harm(tmp_path: Path) -> None:
     root = write(tmp_path, {"proc/meminfo": "nonsense\nMemTotal: many\n", "proc/self/cgroup": "\nx\n1:memory\n"})
     assert read_memory(root).total_bytes > 0  # from the C library instead
-
-
-def test_two_threads_of_a_core_count_once(tmp_path: Path) -> None:
-    files = {}
-    for cpu in range(8):
-        topology = f"sys/devices/system/cpu/cpu{cpu}/topology"
-        files |= {
-            f"{topology}/core_id": f"{cpu // 2 % 2}\n",
-            f"{topology}/physical_package_id": f"{cpu // 4}\n",
-        }
-    root = write(tmp_path, files)
-    assert count_cores(root, frozenset(range(8))) == 4
-    assert count_cores(root, frozenset({0, 1, 4})) == 2
-    write(root, {"sys/fs/cgroup/cpu.max": "150000 100000\n"})
-    assert count_cores(root, frozenset(range(8))) == 2
-    write(root, {"sys/fs/cgroup/cpu.max": "max 100000\n"})
-    assert count_cores(root, frozenset(range(8))) == 4
-
-
-def test_without_topology_every_cpu_counts(tmp_path: Path) -> None:
-    assert count_cores(tmp_path, frozenset(range(3))) == 3
-    assert count_cores(tmp_path, frozenset()) == 1
-
-
-def test_the_cpu_s_name(tmp_path: Path) -> None:
-    root = write(tmp_path, {"proc/cpuinfo": "processor: 0\nmodel name\t: AMD  Ryzen 9 7950X\nmodel name: other\n"})
-    assert read_cpu_name(root) == "AMD Ryzen 9 7950X"
-    assert read_cpu_name(tmp_path / "nowhere")
 
 
 def test_this_machine() -> None:

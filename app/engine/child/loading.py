@@ -10,6 +10,7 @@ from contextlib import ExitStack
 
 from llama_cpp import llama_cpp as llama
 
+from app.core.cpu import count_cores
 from app.core.errors import ModelNotSupported
 from app.engine.child.cancellation import Cancellation
 from app.engine.child.details import Surroundings, describe
@@ -23,7 +24,6 @@ from app.engine.child.prompting import Prompter
 from app.engine.child.rendering import renderer_for
 from app.engine.child.session import BATCH_TOKENS, Session
 from app.engine.child.streaming import ThinkMarks
-from app.engine.child.threads import compute_threads
 from app.engine.child.vision import Vision
 from app.engine.child.vocabulary import Vocabulary
 from app.engine.protocol import EngineEvent, Loaded, LoadProgressed, LoadRequest
@@ -52,7 +52,7 @@ class Loader:
         self._send = send
         self._cancellation = cancellation
         self._logbook = logbook
-        self._threads = request.threads or compute_threads()
+        self._threads = request.threads or count_cores()
         self._unloaded_backends = unloaded_backends
         self._told_at = 0.0
 

@@ -80,19 +80,14 @@ class SideScroll(QScrollArea):
         return width if self.wraps else max(width, self._pane.natural_width())
 
 
-class TableView(SideScroll):
-    """Show a table; a wide one wraps its cells down to a readable width and then scrolls sideways."""
+class _TextScroll(SideScroll):
+    """Scroll one text sideways."""
 
     height_changed = Signal()
 
     def __init__(self, stage: Stage, *, muted: bool = False) -> None:
         self._text = TextPane(stage, muted=muted)
         super().__init__(self._text)
-
-    def set_piece(self, piece: TablePiece) -> None:
-        """Show `piece`."""
-        self._text.set_html(piece.html)
-        self.fit()
 
     def restyle(self) -> None:
         """Take over the stage's present look."""
@@ -108,14 +103,17 @@ class TableView(SideScroll):
         return max(width, self._text.natural_width())
 
 
-class FormulaView(SideScroll):
+class TableView(_TextScroll):
+    """Show a table; a wide one wraps its cells down to a readable width and then scrolls sideways."""
+
+    def set_piece(self, piece: TablePiece) -> None:
+        """Show `piece`."""
+        self._text.set_html(piece.html)
+        self.fit()
+
+
+class FormulaView(_TextScroll):
     """Show a formula on a line of its own, centred."""
-
-    height_changed = Signal()
-
-    def __init__(self, stage: Stage, *, muted: bool = False) -> None:
-        self._text = TextPane(stage, muted=muted)
-        super().__init__(self._text)
 
     def set_piece(self, piece: FormulaPiece) -> None:
         """Show `piece`."""
@@ -123,19 +121,6 @@ class FormulaView(SideScroll):
         self._text.set_html(f'<div align="center"><img src="{address}"></div>')
         self._text.setAccessibleName(f"Formula: {piece.latex.strip()}")
         self.fit()
-
-    def restyle(self) -> None:
-        """Take over the stage's present look."""
-        self._text.restyle()
-        self.fit()
-
-    def panes(self) -> Sequence[TextPane]:
-        """Return the texts inside."""
-        return [self._text]
-
-    def _inner_width(self, width: int) -> int:
-        self._text.heightForWidth(width)
-        return max(width, self._text.natural_width())
 
 
 class RuleView(QWidget):

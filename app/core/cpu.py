@@ -34,7 +34,8 @@ def count_cores(root: Path = ROOT, usable: frozenset[int] | None = None) -> int:
 def _usable_cpus() -> frozenset[int]:
     if hasattr(os, "sched_getaffinity"):
         return frozenset(os.sched_getaffinity(0))
-    return frozenset(range(os.cpu_count() or 1))
+    # Where cores can't be told from threads, two threads to a core is the common case.
+    return frozenset(range(max(1, (os.cpu_count() or 2) // 2)))
 
 
 def _core(root: Path, cpu: int) -> tuple[str, str] | None:
