@@ -18,3 +18,4 @@ compile pyproject.toml --no-emit-package llama-cpp-python \
     --group dev --group package --group build -o requirements/dev.txt "${@}"
 compile pyproject.toml --no-emit-package llama-cpp-python \
     --group build -c requirements/dev.txt -o requirements/runtime.txt
+compile --group train -c requirements/dev.txt -o requirements/train.txt

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -15,10 +16,12 @@ from app.engine.prompt import Control, ImageSlot, Plain, render_mistral
 from app.engine.protocol import PictureFile, PromptMessage
 from scripts.model_files.vocabulary import Vocabulary, tekken_pattern
 
-from .tasks import Sample
+from .samples import Sample
 
-PIXEL_MEAN = np.array([0.48145466, 0.4578275, 0.40821073], np.float32)
-PIXEL_STD = np.array([0.26862954, 0.26130258, 0.27577711], np.float32)
+# Not the usual statistics: all values are above zero, so that every patch, black ones too, has a part that is the same
+# everywhere. Without it, and without biases, a tower can't attend by position before its second layer.
+PIXEL_MEAN = np.array([-0.5, -0.5, -0.5], np.float32)
+PIXEL_STD = np.array([1.0, 1.0, 1.0], np.float32)
 
 
 @dataclass
@@ -96,7 +99,7 @@ class Encoder:
         encoded.add(ids, learned=False)
 
 
-def pixels(picture: Image.Image) -> npt.NDArray[np.float32]:
-    """Return normalised pixels [3, height, width]."""
-    values = np.asarray(picture.convert("RGB"), np.float32) / 255
-    return ((values - PIXEL_MEAN) / PIXEL_STD).transpose(2, 0, 1)
+def pixels(pictures: Sequence[Image.Image]) -> npt.NDArray[np.float32]:
+    """Return the normalised pixels of pictures of one size, [pictures, 3, height, width]."""
+    values = np.stack([np.asarray(picture.convert("RGB")) for picture in pictures])
+    return (values * (1 / (255 * PIXEL_STD)) - PIXEL_MEAN / PIXEL_STD).transpose(0, 3, 1, 2)

@@ -90,6 +90,10 @@ def _layer_tensors(state: dict[str, Array], block: str, dims: TextDimensions) ->
     routed = dims.experts * dims.expert_width
     gate, up = (state[f"{mixture}{name}.weight"] for name in ("gate", "up"))
     down = state[f"{mixture}down.weight"]
+
+    def by_head(weights: Array) -> Array:
+        return weights.reshape(dims.heads, -1, dims.kv_lora)
+
     by_expert = (dims.experts, dims.expert_width, dims.width)
     return {
         "attn_norm": state[f"{block}attention_norm.weight"],
@@ -98,8 +102,8 @@ def _layer_tensors(state: dict[str, Array], block: str, dims: TextDimensions) ->
         "attn_q_b": state[f"{attention}q_b.weight"],
         "attn_kv_a_mqa": state[f"{attention}kv_a.weight"],
         "attn_kv_a_norm": state[f"{attention}kv_a_norm.weight"],
-        "attn_k_b": state[f"{attention}k_b"].transpose(0, 2, 1),
-        "attn_v_b": state[f"{attention}v_b"],
+        "attn_k_b": by_head(state[f"{attention}k_b.weight"]).transpose(0, 2, 1),
+        "attn_v_b": by_head(state[f"{attention}v_b.weight"]),
         "attn_output": state[f"{attention}out.weight"],
         "ffn_norm": state[f"{block}mixture_norm.weight"],
         "ffn_gate_inp": state[f"{mixture}router.weight"],

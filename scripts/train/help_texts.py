@@ -119,4 +119,9 @@ STRANGE_QUESTIONS = (
     "How far is the moon?", "Who is the president?", "Which {word} is best?", "Do you like {word}?", "Sing a song.",
     "Explain {word} to a child.", "What is machine learning?", "How does a {word} work?", "Write a story about {name}.",
     "Compare {word} and tea.", "How many people live in Berlin?", "Where is {name}?", "Draw a {word}.",
+    "What is {n} * {n}?", "{n} - {n}", "What is {n} minus {n}?", "How much is {n} times {n}?", "{n} / {n}",
+    "What is {n} divided by {n}?", "Subtract {n} from {n}.", "Multiply {n} and {n}.", "Is {n} a prime number?",
+    "Translate {word} to French.", "Who invented the {word}?", "Which language is spoken in Brazil?",
+    "Can you help me with my homework?", "What do you think about {word}?", "How do I bake bread?", "Who made you?",
+    "What is love?", "Recommend a book about {word}.", "What is the news?", "Define {word}.", "Name five {word}s.",
 )  # fmt: skip

@@ -18,6 +18,7 @@ from .dimensions import TextDimensions, VisionDimensions
 YARN_FACTOR, YARN_CONTEXT, ROPE_BASE = 128.0, 8192, 10000.0
 BETA_FAST, BETA_SLOW = 32.0, 1.0
 TEMPERATURE_SCALE, TEMPERATURE_LENGTH = 0.1, 8192
+EMBEDDING_SIZE = 0.7  # root mean square at the start: what a token is must not drown in what the layers add
 
 
 def yarn_frequencies(rope: int) -> Tensor:
@@ -40,6 +41,20 @@ def rotate(values: Tensor, angles: Tensor) -> Tensor:
     even, odd = values[..., 0::2], values[..., 1::2]
     cos, sin = angles.cos().to(values.dtype), angles.sin().to(values.dtype)
     return torch.stack((even * cos - odd * sin, even * sin + odd * cos), -1).flatten(-2)
+
+
+def attend(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
+    """Return softmax attention of [batch, heads, length, size]; `mask` is added to the scores.
+
+    Plain products: for the short sequences of this training four times as fast on a CPU as PyTorch's fused kernel.
+    """
+    scores = (query * query.shape[-1] ** -0.5) @ key.transpose(-1, -2)
+    return (scores if mask is None else scores + mask.to(scores.dtype)).softmax(-1) @ value
+
+
+def causal_mask(length: int, device: torch.device) -> Tensor:
+    """Return what is added to scores so that nothing looks ahead, [length, length]."""
+    return torch.full((length, length), -torch.inf, device=device).triu(1)
 
 
 class RmsNorm(nn.Module):
@@ -67,28 +82,24 @@ class LatentAttention(nn.Module):
         self.q_b = nn.Linear(dims.q_lora, heads * (dims.nope + dims.rope), bias=False)
         self.kv_a = nn.Linear(width, dims.kv_lora + dims.rope, bias=False)
         self.kv_a_norm = RmsNorm(dims.kv_lora, 1e-6)
-        self.k_b = nn.Parameter(torch.empty(heads, dims.nope, dims.kv_lora))
-        self.v_b = nn.Parameter(torch.empty(heads, dims.value, dims.kv_lora))
+        self.k_b = nn.Linear(dims.kv_lora, heads * dims.nope, bias=False)
+        self.v_b = nn.Linear(dims.kv_lora, heads * dims.value, bias=False)
         self.out = nn.Linear(heads * dims.value, width, bias=False)
 
-    def forward(self, hidden: Tensor, angles: Tensor, temperature: Tensor, mask: Tensor | None) -> Tensor:
-        """Attend within [batch, length, width]; `mask` [batch, 1, length, length] is None for plain causal."""
+    def forward(self, hidden: Tensor, angles: Tensor, temperature: Tensor, mask: Tensor) -> Tensor:
+        """Attend within [batch, length, width]; `mask` is added to the scores."""
         dims = self.dims
         batch, length, _ = hidden.shape
         query = self.q_b(self.q_a_norm(self.q_a(hidden)))
         query = query.view(batch, length, dims.heads, dims.nope + dims.rope).transpose(1, 2)
         latent, key_rope = self.kv_a(hidden).split((dims.kv_lora, dims.rope), -1)
         latent = self.kv_a_norm(latent)
-        key = torch.einsum("blc,hnc->bhln", latent, self.k_b.to(latent.dtype))
-        value = torch.einsum("blc,hvc->bhlv", latent, self.v_b.to(latent.dtype))
+        key = self.k_b(latent).unflatten(-1, (dims.heads, -1)).transpose(1, 2)
+        value = self.v_b(latent).unflatten(-1, (dims.heads, -1)).transpose(1, 2)
         key_rope = rotate(key_rope, angles)[:, None].expand(-1, dims.heads, -1, -1)
         query_rope = rotate(query[..., dims.nope :], angles[:, None])
         query = torch.cat((query[..., : dims.nope], query_rope), -1) * temperature.to(query.dtype)
-        # PyTorch's fast kernel wants values as wide as keys.
-        value = functional.pad(value, (0, dims.nope + dims.rope - dims.value))
-        mixed = functional.scaled_dot_product_attention(
-            query, torch.cat((key, key_rope), -1), value, attn_mask=mask, is_causal=mask is None
-        )[..., : dims.value]
+        mixed = attend(query, torch.cat((key, key_rope), -1), value, mask)
         return self.out(mixed.transpose(1, 2).reshape(batch, length, -1))
 
 
@@ -128,9 +139,7 @@ class Block(nn.Module):
         self.mixture_norm = RmsNorm(dims.width, 1e-6)
         self.mixture = Mixture(dims)
 
-    def forward(
-        self, hidden: Tensor, angles: Tensor, temperature: Tensor, mask: Tensor | None
-    ) -> tuple[Tensor, Tensor]:
+    def forward(self, hidden: Tensor, angles: Tensor, temperature: Tensor, mask: Tensor) -> tuple[Tensor, Tensor]:
         """Return the new hidden state and the balance loss."""
         hidden = hidden + self.attention(self.attention_norm(hidden), angles, temperature, mask)
         added, balance = self.mixture(self.mixture_norm(hidden))
@@ -156,17 +165,18 @@ class TextModel(nn.Module):
         for name, parameter in self.named_parameters():
             if parameter.dim() < 2:
                 continue
-            spread = 0.02 if "embedding" in name else parameter.shape[-1] ** -0.5
+            spread = EMBEDDING_SIZE if "embedding" in name else parameter.shape[-1] ** -0.5
             narrow = name.endswith(("out.weight", "down.weight"))
             nn.init.normal_(parameter, std=spread * depth if narrow else spread)
 
     def forward(self, embedded: Tensor, positions: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """Return normalised hidden states [batch, length, width] and the summed balance loss."""
         angles = positions[..., None].float() * self.frequencies
-        steps = torch.floor((positions.float() + 1) / TEMPERATURE_LENGTH)
+        steps = torch.floor(positions.float() / TEMPERATURE_LENGTH)
         temperature = (1 + TEMPERATURE_SCALE * torch.log1p(steps))[:, None, :, None]
         balance = embedded.new_zeros((), dtype=torch.float32)
         hidden = embedded
+        mask = causal_mask(embedded.shape[1], embedded.device) if mask is None else mask
         for block in self.blocks:
             hidden, added = block(hidden, angles, temperature, mask)
             balance = balance + added
@@ -181,13 +191,15 @@ class VisionAttention(nn.Module):
         self.heads = dims.heads
         for name in ("q", "k", "v", "out"):
             setattr(self, name, nn.Linear(dims.width, dims.width, bias=False))
+        with torch.no_grad():  # begin by looking at what is near and alike: learns shapes much sooner
+            self.k.weight.copy_(self.q.weight)
 
     def forward(self, hidden: Tensor, angles: Tensor) -> Tensor:
         """Attend within [batch, patches, width]."""
         query, key, value = (
             layer(hidden).unflatten(-1, (self.heads, -1)).transpose(1, 2) for layer in (self.q, self.k, self.v)
         )
-        mixed = functional.scaled_dot_product_attention(rotate(query, angles), rotate(key, angles), value)
+        mixed = attend(rotate(query, angles), rotate(key, angles), value)
         return self.out(mixed.transpose(1, 2).flatten(-2))
 
 
@@ -242,10 +254,9 @@ class VisionTower(nn.Module):
     def _angles(self, rows: int, columns: int) -> Tensor:
         """Return the angles of every patch: half of the pairs turn by row, half by column."""
         head = self.dims.width // self.dims.heads
-        pairs = head // 4
-        steps = torch.arange(pairs, dtype=torch.float32)
+        device = self.row_break.device
+        steps = torch.arange(head // 4, dtype=torch.float32, device=device)
         by_row = ROPE_BASE ** (-2 * steps / (head / 2))
         by_column = by_row * ROPE_BASE ** (-2 / head)
-        row = torch.arange(rows, dtype=torch.float32)[:, None].expand(rows, columns).reshape(-1, 1)
-        column = torch.arange(columns, dtype=torch.float32)[None].expand(rows, columns).reshape(-1, 1)
-        return torch.cat((row * by_row, column * by_column), -1)
+        places = torch.arange(rows * columns, device=device)[:, None]
+        return torch.cat((places // columns * by_row, places % columns * by_column), -1)

@@ -70,7 +70,7 @@ def _draw_weights(network: torch.nn.Module) -> None:
 
 
 def _picture_rows(tower: VisionTower, picture: np.ndarray) -> Tensor:
-    tokens = tower(torch.from_numpy(pixels(Image.fromarray(picture)))[None])[0]
+    tokens = tower(torch.from_numpy(pixels([Image.fromarray(picture)])))[0]
     rows = torch.cat((tokens, tower.row_break.expand(tokens.shape[0], 1, -1)), 1)
     return rows.flatten(0, 1)[:-1]
 

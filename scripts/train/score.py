@@ -39,7 +39,8 @@ from app.engine.protocol import (
 from scripts.train import tasks
 from scripts.train.drawing import draw_scene
 from scripts.train.help_texts import HELP
-from scripts.train.tasks import FAST, THINK, Message, Sample
+from scripts.train.reckoning import addition, counting, reversal, sorting
+from scripts.train.samples import FAST, THINK, Message, Sample
 
 CONTEXT_TOKENS = 4096
 _LONGEST_ANSWER = 400
@@ -53,7 +54,7 @@ class Judge:
         self._events: queue.SimpleQueue[EngineEvent] = queue.SimpleQueue()
         self._engine = ChildEngine(self._events.put)
         self._pictures = Path(tempfile.mkdtemp(prefix="solo-score-"))
-        self._run(LoadRequest("load", model, projector, _PLAN))
+        self._run(LoadRequest("load", model, projector, _PLAN, threads=1))
 
     def close(self) -> None:
         """End the engine."""
@@ -114,10 +115,11 @@ def any_size(source: random.Random) -> tuple[int, int]:
 
 def seen_sample(source: random.Random, *, with_side: bool) -> Sample:
     """Ask about a picture of any size."""
-    image, scene = draw_scene(source, any_size(source), with_side=with_side)
+    drawing = draw_scene(source, any_size(source), with_side=with_side)
+    scene = drawing.scene
     question = "On which side is the mark?" if with_side else "What is in the picture?"
     expected = (scene.side,) if with_side else (scene.color, scene.shape)
-    messages = [Message("user", question, pictures=[image]), Message("assistant", "")]
+    messages = [Message("user", question, pictures=[drawing.image]), Message("assistant", "")]
     return Sample("side" if with_side else "shape", messages, FAST, expected)
 
 
@@ -142,13 +144,13 @@ def new_wording(source: random.Random) -> Sample:
 KINDS: dict[str, Callable[[random.Random], Sample]] = {
     "colour and shape": lambda source: seen_sample(source, with_side=False),
     "side of a mark": lambda source: seen_sample(source, with_side=True),
-    "addition, think": with_effort(tasks.addition, THINK),
-    "addition, fast": with_effort(tasks.addition, FAST),
+    "addition, think": with_effort(addition, THINK),
+    "addition, fast": with_effort(addition, FAST),
     "recall": tasks.recall,
     "recall across 1,000 tokens": lambda source: tasks.long_recall(source, tokens=1150),
-    "sorting, think": with_effort(tasks.sorting, THINK),
-    "reversal, think": with_effort(tasks.reversal, THINK),
-    "counting, think": with_effort(tasks.counting, THINK),
+    "sorting, think": with_effort(sorting, THINK),
+    "reversal, think": with_effort(reversal, THINK),
+    "counting, think": with_effort(counting, THINK),
     "help, trained wording": with_effort(tasks.help_question, FAST),
     "help, new wording": new_wording,
     "anything else": with_effort(tasks.strange, FAST),
