@@ -14,6 +14,7 @@ from app.core.errors import RepositoryMissing
 from app.core.facts import Offer
 from app.core.paths import RESOURCES
 from app.models.hub import Hub, RemoteFile
+from app.models.sketch import ModelSizes
 
 CATALOGUE = RESOURCES / "catalogue.toml"
 _ID = re.compile(r"[a-z0-9][a-z0-9.-]*[a-z0-9]")
@@ -35,7 +36,8 @@ class Entry:
     """Describe a model that can be downloaded; all byte counts are rounded.
 
     `files` are names or patterns inside the repository. `expert_bytes` is the part of `weight_bytes` that may
-    lie in system RAM, 0 for a dense model. `kv_bytes_per_token` is for an f16 cache over all layers.
+    lie in system RAM, 0 for a dense model. `kv_bytes_per_token` is for an f16 cache over all layers. `arch` is
+    llama.cpp's name of the family.
     """
 
     id: str
@@ -52,6 +54,21 @@ class Entry:
     n_layers: int
     kv_bytes_per_token: int
     context_tokens: int
+    arch: str
+    embedding_length: int
+
+    @property
+    def sizes(self) -> ModelSizes:
+        """Return what the planner can judge the model by."""
+        return ModelSizes(
+            self.arch,
+            self.weight_bytes,
+            self.expert_bytes,
+            self.n_layers,
+            self.embedding_length,
+            self.kv_bytes_per_token,
+            self.context_tokens,
+        )
 
     @property
     def projector_bytes(self) -> int:
@@ -117,6 +134,8 @@ def _read_entry(raw: dict[str, Any]) -> Entry:
         n_layers=int(raw["layers"]),
         kv_bytes_per_token=int(raw["kv_bytes_per_token"]),
         context_tokens=int(raw["context_tokens"]),
+        arch=raw["arch"],
+        embedding_length=int(raw["embedding_length"]),
     )
 
 

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
 import threading
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from app.core.errors import Cancelled, DownloadCorrupted, DownloadInterrupted
-from app.models.download_disk import check_room, disk_sentences, only_writer
-from app.models.download_part import (
-    PartFile,
+from app.core.errors import Cancelled
+from app.models.download_disk import check_room, disk_sentences, only_writer, refuse_to_wait
+from app.models.download_job import Job
+from app.models.download_progress import Progress
+from app.models.download_read import hash_with_chunks
+from app.models.download_record import (
     Record,
-    hash_file,
     is_verified,
     map_path,
     missing_bytes,
@@ -21,12 +20,12 @@ from app.models.download_part import (
     record_path,
     write_record,
 )
-from app.models.download_progress import Meter, Progress
-from app.models.download_stream import STOPPED, Tuning, VersionChanged, stream_span
+from app.models.download_stream import STOPPED, Tuning
 from app.models.hub import Hub, RemoteFile, is_safe_name
 
-_MOST_VERSIONS = 3
-_CHANGED = "{} has changed on the server and is downloaded anew."
+__all__ = ["discard_download", "download_files", "missing_bytes"]
+
+_LOOK_S = 0.2
 
 
 def download_files(
@@ -37,47 +36,76 @@ def download_files(
     cancel: threading.Event,
     hub: Hub | None = None,
     tuning: Tuning | None = None,
+    limit: Callable[[], float] | None = None,
 ) -> tuple[Path, ...]:
     """Bring `files` into the folder `target` and return their paths, each verified by its SHA-256.
 
-    What is already there and verified is not fetched again; what an earlier call left unfinished goes on.
-    `on_progress` is called on this thread. Raises Cancelled within a second of `cancel`, DiskFull,
-    DownloadError (NoNetwork, RepositoryMissing, AccessDenied, DownloadInterrupted, DownloadCorrupted); the
-    finished chunks stay on disk whatever is raised.
+    What is already there and verified is not fetched again; what an earlier call left unfinished goes on. While
+    the disk is full, the server busy or another program downloads into `target`, it waits and tells what for.
+    `limit` returns the bytes per second allowed now, 0 for any. `on_progress` is called on this thread. Raises
+    Cancelled within a second of `cancel`, DiskFull before anything is fetched, DownloadError (NoNetwork,
+    RepositoryMissing, AccessDenied, DownloadInterrupted, DownloadCorrupted); everything on disk stays
+    whatever is raised.
     """
     names = [file.local_name.casefold() for file in files]
     if len(set(names)) != len(names) or not all(is_safe_name(file.name) for file in files):
         raise ValueError("file names must be safe and differ")
+    job = Job(hub or Hub(), target, tuning or Tuning(), cancel, on_progress, limit)
     with disk_sentences(target):
         target.mkdir(parents=True, exist_ok=True)
-        with only_writer(target):
-            job = _Job(hub or Hub(), target, tuning or Tuning(), cancel, on_progress)
-            return job.run(files)
+        with only_writer(target, lambda: _attend(job, files)):
+            return _Order(job, files).run()
 
 
-class _Job:
-    """Do one `download_files` call."""
+def discard_download(path: Path) -> int:
+    """Delete what has arrived of an unfinished `path` and return how many bytes that frees.
 
-    def __init__(
-        self,
-        hub: Hub,
-        target: Path,
-        tuning: Tuning,
-        cancel: threading.Event,
-        on_progress: Callable[[Progress], None],
-    ) -> None:
-        self._hub, self._target, self._tuning, self._cancel = hub, target, tuning, cancel
-        self._meter = Meter(0, on_progress)
+    A whole file stays. Raises DownloadInterrupted while a program downloads into its folder, DownloadError.
+    """
+    with disk_sentences(path.parent):
+        if not path.parent.is_dir():
+            return 0
+        with only_writer(path.parent, refuse_to_wait(path.parent)):
+            unfinished = [found for found in (part_path(path), map_path(path)) if found.is_file()]
+            freed = sum(_allocated_bytes(found) for found in unfinished)
+            for found in unfinished:
+                found.unlink()
+            return freed
 
-    def run(self, files: Sequence[RemoteFile]) -> tuple[Path, ...]:
+
+def _allocated_bytes(path: Path) -> int:
+    found = path.stat()
+    # A part has holes where chunks are missing; Windows does not say.
+    return found.st_blocks * 512 if hasattr(found, "st_blocks") else found.st_size
+
+
+def _attend(job: Job, files: Sequence[RemoteFile]) -> None:
+    """Show how another program's download of the same files is going, and wait for a moment."""
+    if job.cancel.wait(_LOOK_S):
+        raise Cancelled(STOPPED)
+    total = sum(file.size for file in files)
+    done = total - sum(missing_bytes(file, job.target / file.local_name) for file in files)
+    job.meter.total_bytes = total
+    job.meter.fetched(max(0, done - job.meter.done_bytes))
+    job.meter.wait("Another program downloads into this folder. This one goes on as soon as that ends.")
+
+
+class _Order:
+    """Do one `download_files` call, alone in its folder."""
+
+    def __init__(self, job: Job, files: Sequence[RemoteFile]) -> None:
+        self._job, self._files = job, files
+        self._meter = job.meter
+
+    def run(self) -> tuple[Path, ...]:
         """Fetch what is missing, file by file."""
-        self._meter.total_bytes = sum(file.size for file in files)
-        paths = tuple(self._target / file.local_name for file in files)
-        wanted = [(file, path) for file, path in zip(files, paths, strict=True) if not self._is_present(file, path)]
+        self._meter.begin(sum(file.size for file in self._files))
+        paths = tuple(self._job.target / file.local_name for file in self._files)
+        wanted = [(f, p) for f, p in zip(self._files, paths, strict=True) if not self._is_present(f, p)]
         needed = sum(missing_bytes(file, path) for file, path in wanted)
-        check_room(self._target, needed, self._tuning.spare_bytes)
+        check_room(self._job.target, needed, self._job.tuning.spare_bytes)
         for file, path in wanted:
-            self._bring(file, path)
+            self._job.bring(file, path)
         self._meter.finish()
         return paths
 
@@ -92,116 +120,11 @@ class _Job:
         if not path.is_file() or path.stat().st_size != file.size:
             return False
         self._meter.verify(file.local_name, file.size)
-        if hash_file(path, self._tick) != file.sha256:
+        chunk_bytes = self._job.tuning.chunk_bytes
+        digest, chunks = hash_with_chunks(path, chunk_bytes, self._job.tick)
+        if digest != file.sha256:
             return False
-        write_record(record_path(path), Record(file, self._tuning.chunk_bytes, {}))
+        write_record(record_path(path), Record(file, chunk_bytes, chunks))
         part_path(path).unlink(missing_ok=True)
         map_path(path).unlink(missing_ok=True)
         return True
-
-    def _bring(self, file: RemoteFile, path: Path) -> None:
-        self._meter.note = ""
-        for _ in range(_MOST_VERSIONS):
-            part = PartFile(file, path, self._tuning.chunk_bytes)
-            counted = self._meter.done_bytes
-            self._meter.done_bytes += part.done_bytes
-            if part.started_over:
-                self._meter.note = _CHANGED.format(file.local_name)
-            try:
-                self._fetch_missing(part)
-                self._verify(part)
-                part.publish()
-                return
-            except VersionChanged as change:
-                newer = self._newer_version(file, change)
-            finally:
-                part.close()
-            self._meter.note = _CHANGED.format(file.local_name)
-            self._meter.done_bytes = counted
-            self._meter.total_bytes += newer.size - file.size
-            file = newer
-        raise DownloadInterrupted(f"{file.local_name} keeps changing on the server. Try again later.")
-
-    def _newer_version(self, file: RemoteFile, change: VersionChanged) -> RemoteFile:
-        newer = self._hub.find_file(file.repository, file.revision, file.name)
-        if newer.sha256 == file.sha256:
-            raise DownloadCorrupted(
-                f"The server offers something else than it announces for {file.local_name}. "
-                "What has arrived is kept; try again later."
-            ) from change
-        return newer
-
-    def _fetch_missing(self, part: PartFile) -> None:
-        while (gap := part.missing()) is not None:
-            self._meter.fetch(part.file.local_name)
-            with closing(self._chunks(part, *gap)) as chunks:
-                for chunk, content in chunks:
-                    part.write_chunk(chunk, content)
-
-    def _chunks(self, part: PartFile, start: int, end: int) -> Generator[tuple[int, bytes], None, None]:
-        """Yield whole chunks as they arrive; `start` and `end` are borders of chunks."""
-        chunk, content, counted = start // part.chunk_bytes, bytearray(), 0
-        pieces = stream_span(self._hub, part.file, start, end, tuning=self._tuning, cancel=self._cancel)
-        try:
-            with closing(pieces):
-                for piece in pieces:
-                    content += piece
-                    self._meter.fetched(len(piece))
-                    counted += len(piece)
-                    while content and len(content) >= (length := part.length(chunk)):
-                        yield chunk, bytes(content[:length])
-                        del content[:length]
-                        counted -= length
-                        chunk += 1
-        finally:
-            self._meter.lost(counted)
-
-    def _verify(self, part: PartFile) -> None:
-        """Read the whole back; fetch again what is wrong. Raises DownloadCorrupted."""
-        if self._is_right(part):
-            return
-        damaged = part.damaged_chunks(self._tick)
-        if damaged:
-            self._meter.lost(sum(part.length(chunk) for chunk in damaged))
-            part.forget(damaged)
-            self._meter.note = f"Part of {part.file.local_name} was damaged on the disk and is downloaded again."
-            self._fetch_missing(part)
-            if self._is_right(part):
-                return
-        self._meter.note = f"{part.file.local_name} arrived damaged; it is compared with the server's once more."
-        if not self._is_repaired(part):
-            raise DownloadCorrupted(
-                f"{part.file.local_name} does not have the checksum that the server announces, even after a "
-                "second look. What has arrived is kept; try again later or choose another download."
-            )
-
-    def _is_right(self, part: PartFile) -> bool:
-        self._meter.verify(part.file.local_name, part.file.size)
-        return self._rest_matches(part, 0, hashlib.sha256())
-
-    def _rest_matches(self, part: PartFile, start: int, digest: hashlib._Hash) -> bool:
-        for piece in part.read(start, part.file.size, self._tick):
-            digest.update(piece)
-        return digest.hexdigest() == part.file.sha256
-
-    def _is_repaired(self, part: PartFile) -> bool:
-        """Compare every chunk with a second copy from the server until the whole is right."""
-        self._meter.lost(part.file.size)
-        self._meter.fetch(part.file.local_name)
-        before = hashlib.sha256()
-        with closing(self._chunks(part, 0, part.file.size)) as chunks:
-            for chunk, content in chunks:
-                before.update(content)
-                if hashlib.sha256(content).hexdigest() == part.digest_of(chunk):
-                    continue
-                part.write_chunk(chunk, content)
-                end = part.span(chunk)[1]
-                if self._rest_matches(part, end, before.copy()):
-                    self._meter.done_bytes += part.file.size - end
-                    return True
-        return before.hexdigest() == part.file.sha256
-
-    def _tick(self, count: int) -> None:
-        if self._cancel.is_set():
-            raise Cancelled(STOPPED)
-        self._meter.verified(count)

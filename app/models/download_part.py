@@ -1,234 +1,299 @@
-"""The unfinished file beside its target: its bytes, and a map of the chunks that are safely on disk.
+"""The unfinished file beside its target: bytes at their final places, and a map of what is there.
 
-`NAME.part` holds the bytes at their final places, `NAME.part.json` the SHA-256 of every finished chunk.
-When the whole is verified the part becomes `NAME`, and `NAME.verified.json` remembers what it was.
+Whatever kills the program, at most the piece that each connection holds in memory has to come again; a power
+cut also takes what the disk had not yet been made to keep, which is looked at before it is believed.
 """
 
 from __future__ import annotations
 
 import hashlib
-import json
-import logging
 import os
-import re
-from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, BinaryIO
 
-from app.core.files import sync_directory, write_atomically
+from app.core.files import sync_directory
+from app.models.download_read import Reader, Tick, hash_file
+from app.models.download_record import (
+    PART_SUFFIX,
+    Beginning,
+    Record,
+    is_verified,
+    map_path,
+    missing_bytes,
+    part_path,
+    piece_line,
+    read_record,
+    record_path,
+    synced_line,
+    write_record,
+)
 from app.models.hub import RemoteFile
 
-log = logging.getLogger(__name__)
+__all__ = [
+    "PART_SUFFIX",
+    "PartFile",
+    "Record",
+    "hash_file",
+    "is_verified",
+    "map_path",
+    "missing_bytes",
+    "part_path",
+    "read_record",
+    "record_path",
+    "write_record",
+]
 
-PART_SUFFIX = ".part"
-_SHA256 = re.compile(r"[0-9a-f]{64}")
-_READ_BYTES = 1 << 20
-_LARGEST_CHUNK_BYTES = 256 << 20  # a chunk is held in memory
-
-Tick = Callable[[int], None]  # called with each count of bytes read back; may raise to stop
-
-
-def part_path(target: Path) -> Path:
-    """Return where the unfinished bytes of `target` lie."""
-    return target.with_name(target.name + PART_SUFFIX)
-
-
-def map_path(target: Path) -> Path:
-    """Return where the map of finished chunks of `target` lies."""
-    return target.with_name(target.name + PART_SUFFIX + ".json")
+_sync = getattr(os, "fdatasync", os.fsync)  # only Linux has the cheaper one
+MOST_UNSYNCED_BYTES = 512 << 20
 
 
-def record_path(target: Path) -> Path:
-    """Return where it is remembered what `target` was verified against."""
-    return target.with_name(target.name + ".verified.json")
+class PartClosed(Exception):
+    """Tell a connection that its bytes are no longer wanted."""
 
 
-@dataclass(frozen=True, slots=True)
-class Record:
-    """Hold what is remembered of a part or of a verified file; `chunks` maps chunk numbers to SHA-256."""
+class _Chunk:
+    """Count and hash one chunk as its bytes are written; one thread at a time."""
 
-    file: RemoteFile
-    chunk_bytes: int
-    chunks: dict[int, str]
-
-    @property
-    def done_bytes(self) -> int:
-        """Return how many bytes the finished chunks hold."""
-        return sum(min(self.chunk_bytes, self.file.size - n * self.chunk_bytes) for n in self.chunks)
-
-
-def read_record(path: Path) -> Record | None:
-    """Read a map or a record; None where there is none or it is unusable, which only costs a new download."""
-    try:
-        raw = json.loads(path.read_bytes())
-        file = RemoteFile(**raw["file"])
-        chunk_bytes = int(raw["chunk_bytes"])
-        chunks = {int(number): str(digest) for number, digest in raw["chunks"].items()}
-    except FileNotFoundError:
-        return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError):
-        log.info("%s can't be used", path, exc_info=True)
-        return None
-    sound = isinstance(file.size, int) and file.size > 0 and 0 < chunk_bytes <= _LARGEST_CHUNK_BYTES
-    if not sound or not _SHA256.fullmatch(str(file.sha256)):
-        log.info("%s can't be used", path)
-        return None
-    count = -(-file.size // chunk_bytes)
-    usable = {n: digest for n, digest in chunks.items() if 0 <= n < count and _SHA256.fullmatch(digest)}
-    return Record(file, chunk_bytes, usable)
-
-
-def write_record(path: Path, record: Record) -> None:
-    """Write a map or a record as a whole. Raises OSError."""
-    raw: dict[str, Any] = asdict(record)
-    write_atomically(path, json.dumps(raw).encode())
-
-
-def is_verified(file: RemoteFile, path: Path) -> bool:
-    """Tell whether `path` was verified to be `file` and still has its size."""
-    record = read_record(record_path(path))
-    if record is None or record.file.sha256 != file.sha256:
-        return False
-    return path.is_file() and path.stat().st_size == file.size
-
-
-def missing_bytes(file: RemoteFile, path: Path) -> int:
-    """Return how many bytes of `file` are still to be fetched to `path`, without hashing anything."""
-    if is_verified(file, path):
-        return 0
-    record = read_record(map_path(path))
-    if record is None or record.file.sha256 != file.sha256 or not part_path(path).is_file():
-        return file.size
-    return file.size - record.done_bytes
+    def __init__(self, length: int = 0, digest: hashlib._Hash | None = None) -> None:
+        self.lock = threading.Lock()
+        self.length = length
+        self.digest = digest or hashlib.sha256()
 
 
 class PartFile:
-    """Write chunks of one file at their places and remember each once it is on the disk itself.
+    """Write pieces of one file at their places, from several threads, and remember each.
 
-    Raises OSError as the disk does.
+    Raises OSError as the disk does. `tick` is called while what was there is looked at.
     """
 
-    def __init__(self, file: RemoteFile, target: Path, chunk_bytes: int) -> None:
+    def __init__(self, file: RemoteFile, target: Path, chunk_bytes: int, tick: Tick = lambda _: None) -> None:
         self.file, self.target = file, target
-        self._stream = _open_part(part_path(target))
-        found = read_record(map_path(target))
-        on_disk = part_path(target).stat().st_size
-        self.started_over = found is not None and (found.file.sha256, found.file.size) != (
-            file.sha256,
-            file.size,
-        )
-        if found is None or self.started_over:
-            self._stream.truncate(0)
-            found = Record(file, chunk_bytes, {})
-        self.chunk_bytes = found.chunk_bytes
-        self._chunks = {n: sha for n, sha in found.chunks.items() if self._end_of(n, file.size) <= on_disk}
+        self.changed = threading.Condition()
+        self._descriptor = _open_part(part_path(target))
+        self._map = -1
+        try:
+            found = read_record(map_path(target))
+            self.started_over = found is not None and _identity(found.file) != _identity(file)
+            if found is None or self.started_over:
+                os.ftruncate(self._descriptor, 0)
+                found = Record(file, chunk_bytes, {})
+            self._record = _believable(found, part_path(target), tick)
+            self._begin_map()
+        except BaseException:
+            os.close(self._descriptor)
+            raise
+        self.chunk_bytes, self.chunk_count = self._record.chunk_bytes, self._record.chunk_count
+        self.span, self.length = self._record.span, self._record.length
+        self._open_chunks = self._rehashed()
+        self._active, self._closed = 0, False
+        self._syncer = threading.Thread(target=self._keep_syncing, name=f"sync {target.name}", daemon=True)
+        self._syncer.start()
+
+    def _begin_map(self) -> None:
+        _sync(self._descriptor)  # what the new map says has no lines that mark it as doubtful
+        write_record(map_path(self.target), self._record)
+        flags = os.O_WRONLY | os.O_APPEND | getattr(os, "O_BINARY", 0)
+        self._map = os.open(map_path(self.target), flags)
+        self._noted = self._synced = 0  # lines in the map
+        self._unsynced_bytes = 0
+        self._sync_failure: OSError | None = None
+
+    def _rehashed(self) -> dict[int, _Chunk]:
+        with Reader(part_path(self.target)) as reader:
+            found = {}
+            for number, beginning in self._record.begun.items():
+                start = self.span(number)[0]
+                found[number] = _Chunk(beginning.length, reader.hash(start, start + beginning.length))
+            return found
 
     @property
     def done_bytes(self) -> int:
-        """Return how many bytes are safely on disk."""
-        return self._record().done_bytes
+        """Return how many bytes are on disk."""
+        with self.changed:
+            return self._record.done_bytes
 
-    @property
-    def chunk_count(self) -> int:
-        """Return how many chunks the file has; the last may be short."""
-        return -(-self.file.size // self.chunk_bytes)
+    def is_done(self, chunk: int) -> bool:
+        """Tell whether a whole chunk is there."""
+        return chunk in self._record.chunks
 
-    def length(self, chunk: int) -> int:
-        """Return how many bytes a chunk has."""
-        start, end = self.span(chunk)
-        return end - start
+    def held(self, chunk: int) -> int:
+        """Return how many bytes from the beginning of an unfinished chunk are there."""
+        found = self._open_chunks.get(chunk)
+        return found.length if found is not None else 0
 
-    def span(self, chunk: int) -> tuple[int, int]:
-        """Return where a chunk begins and ends."""
-        return chunk * self.chunk_bytes, self._end_of(chunk, self.file.size)
+    def append(self, chunk: int, offset: int, piece: bytes | bytearray | memoryview) -> bool:
+        """Write the next bytes of a chunk; False, and nothing written, when they are not the next ones.
 
-    def missing(self) -> tuple[int, int] | None:
-        """Return the first run of bytes that is not on disk, or None when all is."""
-        first = next((n for n in range(self.chunk_count) if n not in self._chunks), None)
-        if first is None:
-            return None
-        after = next((n for n in range(first, self.chunk_count) if n in self._chunks), self.chunk_count)
-        return self.span(first)[0], self.span(after - 1)[1]
+        Raises PartClosed.
+        """
+        with self._while_open(len(piece)):
+            with self.changed:
+                if self.is_done(chunk):
+                    return False
+                state = self._open_chunks.setdefault(chunk, _Chunk())
+            with state.lock:
+                if offset != state.length or self.is_done(chunk):
+                    return False
+                _write_at(self._descriptor, memoryview(piece), self.span(chunk)[0] + offset)
+                state.digest.update(piece)
+                state.length += len(piece)
+                self._note(chunk, state.length, state.digest.copy().hexdigest(), len(piece))
+        return True
 
-    def write_chunk(self, chunk: int, content: bytes) -> None:
-        """Write a whole chunk and remember it once the disk has it."""
-        self._stream.seek(self.span(chunk)[0])
-        view = memoryview(content)
-        while view:  # an unbuffered stream may take less than it was given
-            view = view[self._stream.write(view) :]
-        os.fsync(self._stream.fileno())
-        self._chunks[chunk] = hashlib.sha256(content).hexdigest()
-        write_record(map_path(self.target), self._record())
+    @contextmanager
+    def _while_open(self, count: int) -> Iterator[None]:
+        """Keep the descriptors open, and wait while the disk is too far behind."""
+        with self.changed:
+            while not self._closed and self._unsynced_bytes + count > MOST_UNSYNCED_BYTES:
+                self.changed.wait(1)
+            if self._sync_failure is not None:
+                raise self._sync_failure
+            if self._closed:
+                raise PartClosed
+            self._active += 1
+        try:
+            yield
+        finally:
+            with self.changed:
+                self._active -= 1
+                self.changed.notify_all()
+
+    def _note(self, chunk: int, length: int, digest: str, count: int) -> None:
+        with self.changed:
+            _write_fully(self._map, piece_line(chunk, length, digest))
+            self._noted += 1
+            self._unsynced_bytes += count
+            if length == self.length(chunk):
+                self._record.chunks[chunk] = digest
+                self._record.begun.pop(chunk, None)
+                del self._open_chunks[chunk]
+            else:
+                self._record.begun[chunk] = Beginning(length, digest)
+            self.changed.notify_all()
+
+    def _keep_syncing(self) -> None:
+        while True:
+            with self.changed:
+                self.changed.wait_for(lambda: self._closed or self._unsynced_bytes >= min(self.chunk_bytes, 16 << 20))
+                if self._closed:
+                    return
+                self._active += 1
+            try:
+                self._sync_once()
+            except OSError as error:
+                with self.changed:
+                    self._sync_failure = error
+                    self._unsynced_bytes = 0
+            finally:
+                with self.changed:
+                    self._active -= 1
+                    self.changed.notify_all()
+
+    def _sync_once(self) -> None:
+        with self.changed:
+            noted, waiting = self._noted, self._unsynced_bytes
+        _sync(self._descriptor)
+        with self.changed:
+            _write_fully(self._map, synced_line(noted))
+            self._unsynced_bytes -= waiting
+        _sync(self._map)
 
     def forget(self, chunks: tuple[int, ...]) -> None:
-        """Count chunks as missing again."""
-        for chunk in chunks:
-            del self._chunks[chunk]
-        write_record(map_path(self.target), self._record())
+        """Count chunks as missing again; nothing may be written meanwhile."""
+        with self.changed:
+            self.changed.wait_for(lambda: self._active == 0)
+            for chunk in chunks:
+                self._record.chunks.pop(chunk, None)
+                self._record.begun.pop(chunk, None)
+                self._open_chunks.pop(chunk, None)
+            os.close(self._map)
+            self._begin_map()
 
     def digest_of(self, chunk: int) -> str:
         """Return what a finished chunk was when it arrived."""
-        return self._chunks[chunk]
+        return self._record.chunks[chunk]
 
     def damaged_chunks(self, tick: Tick) -> tuple[int, ...]:
         """Read the finished chunks back and return those that the disk does not hold as they arrived."""
-        damaged = []
-        for chunk, digest in sorted(self._chunks.items()):
-            found = hashlib.sha256()
-            for piece in self.read(*self.span(chunk), tick):
-                found.update(piece)
-            if found.hexdigest() != digest:
-                damaged.append(chunk)
-        return tuple(damaged)
-
-    def read(self, start: int, end: int, tick: Tick) -> Iterator[bytes]:
-        """Read bytes back from the disk."""
-        return read_pieces(self._stream, start, end, tick)
+        with Reader(part_path(self.target)) as reader:
+            return tuple(
+                chunk
+                for chunk, digest in sorted(self._record.chunks.items())
+                if reader.hash(*self.span(chunk), tick).hexdigest() != digest
+            )
 
     def publish(self) -> None:
         """Give the verified file its final name and remember that it was verified."""
-        self._stream.truncate(self.file.size)
-        os.fsync(self._stream.fileno())
-        self._stream.close()
+        os.ftruncate(self._descriptor, self.file.size)
+        os.fsync(self._descriptor)
+        self.close()
         part_path(self.target).replace(self.target)
         sync_directory(self.target.parent)
-        write_record(record_path(self.target), Record(self.file, self.chunk_bytes, self._chunks))
+        write_record(record_path(self.target), Record(self.file, self.chunk_bytes, self._record.chunks))
         map_path(self.target).unlink(missing_ok=True)
 
     def close(self) -> None:
-        """Close the part; everything finished stays."""
-        self._stream.close()
+        """Close the part once no thread writes any more; everything written stays."""
+        with self.changed:
+            if self._closed:
+                return
+            self._closed = True
+            self.changed.notify_all()
+            self.changed.wait_for(lambda: self._active == 0)
+        self._syncer.join()
+        os.close(self._map)
+        os.close(self._descriptor)
 
-    def _record(self) -> Record:
-        return Record(self.file, self.chunk_bytes, self._chunks)
 
-    def _end_of(self, chunk: int, size: int) -> int:
-        return min((chunk + 1) * self.chunk_bytes, size)
+def _identity(file: RemoteFile) -> tuple[str, int]:
+    return file.sha256, file.size
 
 
-def _open_part(path: Path) -> BinaryIO:
+def _believable(record: Record, part: Path, tick: Tick) -> Record:
+    """Return what of a map is really on the disk: what a power cut may have taken is compared."""
+    on_disk = part.stat().st_size
+    chunks, begun = dict[int, str](), dict[int, Beginning]()
+    with Reader(part) as reader:
+
+        def has(chunk: int, length: int, digest: str, *, doubtful: bool = True) -> bool:
+            start = chunk * record.chunk_bytes
+            if start + length > on_disk:
+                return False
+            return not doubtful or reader.hash(start, start + length, tick).hexdigest() == digest
+
+        for number, digest in record.chunks.items():
+            if has(number, record.length(number), digest, doubtful=number in record.unsynced):
+                chunks[number] = digest
+        for number, beginning in (record.safe | record.begun).items():
+            known = [beginning, *filter(None, [record.safe.get(number)])] if number not in chunks else []
+            found = next((b for b in known if has(number, b.length, b.sha256)), None)
+            if found is not None:
+                begun[number] = found
+    return Record(record.file, record.chunk_bytes, chunks, begun)
+
+
+def _open_part(path: Path) -> int:
     flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_BINARY", 0) | getattr(os, "O_NOFOLLOW", 0)
-    return os.fdopen(os.open(path, flags, 0o666), "r+b", buffering=0)
+    return os.open(path, flags, 0o666)
 
 
-def read_pieces(stream: BinaryIO, start: int, end: int, tick: Tick) -> Iterator[bytes]:
-    """Yield the bytes of `stream` from `start` up to `end`, or up to its end."""
-    position = start
-    while position < end:
-        stream.seek(position)
-        piece = stream.read(min(_READ_BYTES, end - position))
-        if not piece:
-            return
-        position += len(piece)
-        tick(len(piece))
-        yield piece
+_no_pwrite = threading.Lock()
 
 
-def hash_file(path: Path, tick: Tick) -> str:
-    """Return the SHA-256 of a whole file. Raises OSError."""
-    digest = hashlib.sha256()
-    with path.open("rb", buffering=0) as stream:
-        for piece in read_pieces(stream, 0, path.stat().st_size, tick):
-            digest.update(piece)
-    return digest.hexdigest()
+def _write_at(descriptor: int, view: memoryview, offset: int) -> None:
+    """Write all of `view` at a place of a file."""
+    while view:  # the system may take less than it was given
+        if hasattr(os, "pwrite"):
+            count = os.pwrite(descriptor, view, offset)
+        else:  # Windows
+            with _no_pwrite:
+                os.lseek(descriptor, offset, os.SEEK_SET)
+                count = os.write(descriptor, view)
+        view, offset = view[count:], offset + count
+
+
+def _write_fully(descriptor: int, line: bytes) -> None:
+    while line:
+        line = line[os.write(descriptor, line) :]

@@ -18,7 +18,7 @@ class Progress:
 
     `done_bytes` and `total_bytes` count all files. While `verifying`, speed and time left are those of
     reading `file` back from the disk. `seconds_left` is None while unknown. `note` is a sentence, if there
-    is something to say.
+    is something to say; `waiting` one about what is waited for, while nothing comes.
     """
 
     file: str
@@ -28,6 +28,7 @@ class Progress:
     seconds_left: float | None
     verifying: bool = False
     note: str = ""
+    waiting: str = ""
 
 
 class Speed:
@@ -65,7 +66,11 @@ class Meter:
         self._fetching = Speed()
         self._verified: tuple[Speed, int] | None = None  # and how many bytes are left to verify
         self._file = ""
-        self.note = ""
+        self.note = self._waiting = ""
+
+    def begin(self, total_bytes: int) -> None:
+        """Count from nothing, whatever was shown while another program was at work."""
+        self.done_bytes, self.total_bytes, self._waiting = 0, total_bytes, ""
 
     def fetch(self, file: str) -> None:
         """Say that bytes of `file` come now."""
@@ -76,6 +81,14 @@ class Meter:
         """Count bytes that arrived; 0 just keeps the speed honest while nothing comes."""
         self.done_bytes += count
         self._fetching.add(count)
+        self._tell_sometimes()
+
+    def wait(self, sentence: str) -> None:
+        """Say what is waited for, or with an empty sentence that it goes on."""
+        if bool(sentence) != bool(self._waiting):
+            self._waiting = sentence
+            self._tell()
+        self._waiting = sentence
         self._tell_sometimes()
 
     def lost(self, count: int) -> None:
@@ -118,5 +131,6 @@ class Meter:
                 seconds_left,
                 self._verified is not None,
                 self.note,
+                self._waiting,
             )
         )

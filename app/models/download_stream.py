@@ -1,60 +1,65 @@
-"""Bring the bytes of one stretch of a remote file, in order, through cuts, stalls and overloaded servers.
-
-Each connection is read on a thread of its own, so that the caller can stop at once whatever the network does.
-"""
+"""One answer of the server at a time: where the bytes are, whether they are the right ones, and why not."""
 
 from __future__ import annotations
 
 import contextlib
 import logging
-import queue
 import re
-import socket
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from urllib.parse import urljoin, urlsplit
+from urllib.parse import urljoin
 
 import httpx2
 from huggingface_hub.errors import HfHubHTTPError
-from huggingface_hub.utils import get_session  # type: ignore[attr-defined]  # public, without __all__
 
-from app.core.errors import AppError, Cancelled, DownloadInterrupted
-from app.models.hub import Hub, RemoteFile, is_temporary, retry_after_s, same_origin, sentence_for
+from app.core.errors import AppError, DownloadInterrupted
+from app.models.hub import Hub, Location, RemoteFile, same_origin
+from app.models.hub_client import check_address, open_session, talking_to
+from app.models.hub_errors import is_temporary, retry_after_s, sentence_for
+
+__all__ = ["STOPPED", "Answer", "Locator", "TryAgain", "Tuning", "VersionChanged", "check_address", "open_answer"]
 
 log = logging.getLogger(__name__)
 
 _CONTENT_RANGE = re.compile(r"bytes (\d+)-(\d+)/(\d+)")
 STOPPED = "The download was stopped. What has arrived is kept."
 _MOST_REDIRECTS = 8
-_QUEUED_PIECES = 64  # of at most 64 KiB
 
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
     """Hold the numbers of a download, to be made small in tests.
 
-    `attempts` in a row that each bring less than `progress_bytes` end the download. One request asks for at
-    most `request_bytes`, as the Hub's storage serves nothing above 50 GB in one answer.
+    `connections` at once fetch at most `span_chunks` chunks each with a request, so that what arrives stays
+    close enough together to be hashed from the system's cache. Pieces of `piece_bytes`, or what comes in
+    `piece_s`, are written at once: more is never lost. `attempts` in a row that each bring less than
+    `progress_bytes` end the download. Addresses are asked for anew after `location_s`. Free room is looked at
+    every `room_check_s`; a download pauses when less than half of `spare_bytes` are left.
     """
 
     chunk_bytes: int = 16 << 20
-    request_bytes: int = 8 << 30
+    connections: int = 4
+    span_chunks: int = 4
+    piece_bytes: int = 1 << 20
+    piece_s: float = 0.5
     progress_bytes: int = 1 << 20
     stall_s: float = 30.0
+    location_s: float = 60.0
     attempts: int = 8
     first_pause_s: float = 1.0
     longest_pause_s: float = 30.0
     longest_retry_after_s: float = 600.0
     spare_bytes: int = 2 << 30
+    room_check_s: float = 2.0
 
 
 class VersionChanged(Exception):
     """Tell the caller, who fetches the new version, that the one asked for is no longer offered."""
 
 
-class _TryAgain(Exception):
+class TryAgain(Exception):
     """Carry why a connection ended early, and how long the server asks to wait."""
 
     def __init__(self, reason: str, wait_s: float = 0.0) -> None:
@@ -62,109 +67,99 @@ class _TryAgain(Exception):
         self.wait_s = wait_s
 
 
-class _Ended:
-    """Mark the end of a connection's bytes in the queue."""
+class Locator:
+    """Know where the bytes of a file are, for all its connections, and that they are still this version's."""
+
+    def __init__(self, hub: Hub, file: RemoteFile, lasts_s: float) -> None:
+        self.hub, self.file = hub, file
+        self._lasts_s = lasts_s
+        self._lock = threading.Lock()
+        self._known: tuple[float, Location] | None = None
+        self._etag = ""
+
+    def where(self) -> Location:
+        """Return where the bytes are. Raises VersionChanged, AppError, and what `Hub.locate` raises."""
+        with self._lock:
+            if self._known is not None and time.monotonic() - self._known[0] < self._lasts_s:
+                return self._known[1]
+            location = self.hub.locate(self.file)
+            other_version = location.sha256 and location.sha256 != self.file.sha256
+            if other_version or location.size not in {-1, self.file.size}:
+                raise VersionChanged(f"{self.file.name}: {location.sha256 or location.size}")
+            self._known = time.monotonic(), location
+            return location
+
+    def forget(self) -> None:
+        """Ask again the next time: addresses expire."""
+        with self._lock:
+            self._known = None
+
+    def compare(self, etag: str) -> None:
+        """Ask for the version again when the storage serves other bytes than before. Raises as `where`."""
+        if etag and self._etag and etag != self._etag:
+            self.forget()
+            self.where()
+        self._etag = etag or self._etag
 
 
-class Connection:
-    """Read one answer to a range request on a daemon thread; `pieces` hands out (offset, bytes)."""
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Hold an answer whose body begins at `start` of the file; `ranged` when that is where it was asked for."""
 
-    def __init__(self, hub: Hub, file: RemoteFile, start: int, end: int, stall_s: float) -> None:
-        self._hub, self._file, self._start, self._end = hub, file, start, end
-        self._stall_s = stall_s
-        self._queue: queue.Queue[tuple[int, bytes] | _Ended | Exception] = queue.Queue(_QUEUED_PIECES)
-        self._closed = threading.Event()
-        self._socket: socket.socket | None = None
-        name = f"download {file.local_name} from {start}"
-        threading.Thread(target=self._read, name=name, daemon=True).start()
+    response: httpx2.Response
+    start: int
+    ranged: bool
 
-    def pieces(self, cancel: threading.Event) -> Iterator[tuple[int, bytes]]:
-        """Yield bytes as they come, and none now and then while waiting for them.
+    def pieces(self) -> Iterator[tuple[int, bytes]]:
+        """Yield places in the file and the bytes there."""
+        offset = self.start
+        for piece in self.response.iter_raw():
+            yield offset, piece
+            offset += len(piece)
 
-        Raises Cancelled, other AppErrors, VersionChanged or _TryAgain.
-        """
-        deadline = time.monotonic() + self._stall_s
-        while True:
-            if cancel.is_set():
-                raise Cancelled(STOPPED)
-            try:
-                item = self._queue.get(timeout=min(0.1, self._stall_s / 4))
-            except queue.Empty:
-                if time.monotonic() > deadline:
-                    raise _TryAgain(f"no bytes for {self._stall_s:.0f} seconds") from None
-                yield self._start, b""
-                continue
-            deadline = time.monotonic() + self._stall_s
-            if isinstance(item, _Ended):
-                return
-            if isinstance(item, Exception):
-                raise item
-            yield item
 
-    def close(self) -> None:
-        """Let the thread end, now if it waits for bytes, by its own timeout if it waits for an answer."""
-        self._closed.set()
-        if self._socket is not None:
-            with contextlib.suppress(OSError):  # the other side was faster
-                self._socket.shutdown(socket.SHUT_RDWR)
+@contextlib.contextmanager
+def open_answer(locator: Locator, start: int, end: int, stall_s: float) -> Iterator[Answer]:
+    """Ask for the bytes from `start` up to `end`; no byte for `stall_s` ends the connection.
 
-    def _put(self, item: tuple[int, bytes] | _Ended | Exception) -> None:
-        while not self._closed.is_set():
-            with contextlib.suppress(queue.Full):
-                self._queue.put(item, timeout=0.2)
-                return
+    Raises TryAgain, VersionChanged or AppError, also from within the block.
+    """
+    hub, file = locator.hub, locator.file
+    try:
+        location = locator.where()
+        headers = location.headers | {"Range": f"bytes={start}-{end - 1}", "Accept-Encoding": "identity"}
+        with _open(location.url, headers, hub.endpoint, stall_s) as response:
+            first, ranged = _first_offset(response, start, file.size)
+            locator.compare(response.headers.get("etag", ""))
+            yield Answer(response, first, ranged)
+    except (TryAgain, VersionChanged):
+        locator.forget()
+        raise
+    except (httpx2.HTTPError, httpx2.InvalidURL, HfHubHTTPError, RuntimeError, ValueError) as error:
+        log.info("%s: a connection ended early: %r", file.name, error)
+        locator.forget()
+        raise _verdict(error, file, hub) from error
 
-    def _read(self) -> None:
-        try:
-            self._read_answer()
-            self._put(_Ended())
-        except (httpx2.HTTPError, httpx2.InvalidURL, OSError, RuntimeError, ValueError) as error:
-            unusual = isinstance(error, (RuntimeError, ValueError))
-            log.info("%s: a connection ended early: %r", self._file.name, error, exc_info=unusual)
-            self._put(self._as_verdict(error))
-        except Exception as error:  # noqa: BLE001 -- thread border: the reading side raises it
-            self._put(error)
 
-    def _as_verdict(self, error: Exception) -> Exception:
-        # RuntimeError: the shared client was closed by another thread.
-        if not isinstance(error, RuntimeError) and not is_temporary(error):
-            verdict: Exception = sentence_for(error, self._file.repository, self._hub.endpoint)
-        elif isinstance(error, HfHubHTTPError):
-            verdict = _TryAgain(f"error {error.response.status_code}", retry_after_s(error.response.headers))
-        else:
-            verdict = _TryAgain(str(error) or type(error).__name__)
-        verdict.__cause__ = error
-        return verdict
-
-    def _read_answer(self) -> None:
-        location = self._hub.locate(self._file)
-        other_version = location.sha256 and location.sha256 != self._file.sha256
-        if other_version or location.size not in {-1, self._file.size}:
-            raise VersionChanged(f"{self._file.name}: {location.sha256 or location.size}")
-        headers = location.headers | {
-            "Range": f"bytes={self._start}-{self._end - 1}",
-            "Accept-Encoding": "identity",
-        }
-        with _open(location.url, headers, self._hub.endpoint, self._stall_s) as response:
-            stream = response.extensions.get("network_stream")
-            self._socket = stream.get_extra_info("socket") if stream is not None else None
-            offset = _first_offset(response, self._start, self._file.size)
-            for piece in response.iter_raw():
-                if self._closed.is_set():
-                    return
-                self._put((offset, piece))
-                offset += len(piece)
+def _verdict(error: Exception, file: RemoteFile, hub: Hub) -> AppError | TryAgain:
+    if isinstance(error, HfHubHTTPError) and is_temporary(error):
+        return TryAgain(f"error {error.response.status_code}", retry_after_s(error.response.headers))
+    # RuntimeError: the shared client was closed by another thread.
+    if isinstance(error, RuntimeError) or is_temporary(error):
+        return TryAgain(str(error) or type(error).__name__)
+    return sentence_for(error, file.repository, hub.endpoint)
 
 
 @contextlib.contextmanager
 def _open(url: str, headers: dict[str, str], endpoint: str, stall_s: float) -> Iterator[httpx2.Response]:
     """Follow redirects by hand: a token stays with its host, and https never becomes http."""
-    client = get_session()
+    client = open_session()
     for _ in range(_MOST_REDIRECTS):
         check_address(url, endpoint)
         allowed = {k: v for k, v in headers.items() if k.lower() != "authorization" or same_origin(url, endpoint)}
         request = client.build_request("GET", url, headers=allowed, timeout=stall_s)
-        response = client.send(request, stream=True, follow_redirects=False)
+        with talking_to(endpoint):
+            response = client.send(request, stream=True, follow_redirects=False)
         try:
             if not response.has_redirect_location:
                 yield response
@@ -177,84 +172,18 @@ def _open(url: str, headers: dict[str, str], endpoint: str, stall_s: float) -> I
     )
 
 
-def check_address(url: str, endpoint: str) -> None:
-    """Refuse an address that is less protected than the Hub's own. Raises DownloadInterrupted."""
-    schemes = {"https"} if urlsplit(endpoint).scheme == "https" else {"http", "https"}
-    if urlsplit(url).scheme not in schemes:
-        raise DownloadInterrupted(
-            "The server wants to send the file over an unprotected connection, which is refused. "
-            "Try again from another network or choose another download."
-        )
-
-
-def _first_offset(response: httpx2.Response, start: int, size: int) -> int:
-    """Return where in the file an answer begins; a server that ignores ranges begins at 0."""
+def _first_offset(response: httpx2.Response, start: int, size: int) -> tuple[int, bool]:
+    """Return where in the file an answer begins, and whether the server serves ranges; if not it begins at 0."""
     if response.headers.get("content-encoding", "identity") != "identity":
-        raise _TryAgain("the answer is compressed")
+        raise TryAgain("the answer is compressed")
     if response.status_code == 200:
         length = response.headers.get("content-length", str(size))
         if length != str(size):
-            raise _TryAgain(f"{length} bytes are offered, not {size}")
-        return 0
+            raise TryAgain(f"{length} bytes are offered, not {size}")
+        return 0, False
     if response.status_code == 206:
         found = _CONTENT_RANGE.fullmatch(response.headers.get("content-range", ""))
         if found is None or (int(found[1]), int(found[3])) != (start, size):
-            raise _TryAgain(f"other bytes than asked for: {response.headers.get('content-range')}")
-        return start
-    raise _TryAgain(f"error {response.status_code}", retry_after_s(response.headers))
-
-
-def stream_span(
-    hub: Hub, file: RemoteFile, start: int, end: int, *, tuning: Tuning, cancel: threading.Event
-) -> Generator[bytes, None, None]:
-    """Yield the bytes of `file` from `start` up to `end`, connecting again as often as it helps.
-
-    While it waits it yields b"" several times a second, so that the caller can show that.
-
-    Raises Cancelled, DownloadInterrupted when the server brings nothing more, NoNetwork, AccessDenied,
-    RepositoryMissing, or VersionChanged.
-    """
-    position, failures = start, 0
-    while position < end:
-        before = position
-        upto = min(end, position + tuning.request_bytes)
-        connection = Connection(hub, file, position, upto, tuning.stall_s)
-        trouble: _TryAgain | None = None
-        try:
-            for offset, piece in connection.pieces(cancel):
-                wanted = piece[max(0, position - offset) : max(0, end - offset)]
-                position += len(wanted)
-                yield wanted
-                if position == end:
-                    return
-        except _TryAgain as error:
-            trouble = error
-        finally:
-            connection.close()
-        if trouble is None and position >= upto:
-            continue
-        failures = 0 if position - before >= tuning.progress_bytes else failures + 1
-        if failures > tuning.attempts:
-            raise _gave_up(file, hub, trouble) from trouble
-        yield from _pause(failures, trouble, tuning, cancel)
-
-
-def _gave_up(file: RemoteFile, hub: Hub, trouble: _TryAgain | None) -> AppError:
-    cause = trouble.__cause__ if trouble is not None else None
-    if isinstance(cause, (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.ProxyError, HfHubHTTPError)):
-        return sentence_for(cause, file.repository, hub.endpoint)
-    reason = trouble or "the answer ended early"
-    return DownloadInterrupted(
-        f"The connection broke again and again while downloading {file.local_name} ({reason}). "
-        "What has arrived is kept: try again, and it goes on from there."
-    )
-
-
-def _pause(failures: int, trouble: _TryAgain | None, tuning: Tuning, cancel: threading.Event) -> Iterator[bytes]:
-    pause_s = min(tuning.longest_pause_s, tuning.first_pause_s * 2 ** max(0, failures - 1))
-    asked_s = min(tuning.longest_retry_after_s, trouble.wait_s if trouble is not None else 0.0)
-    until = time.monotonic() + max(pause_s, asked_s)
-    while (left_s := until - time.monotonic()) > 0:
-        if cancel.wait(min(0.2, left_s)):
-            raise Cancelled(STOPPED)
-        yield b""
+            raise TryAgain(f"other bytes than asked for: {response.headers.get('content-range')}")
+        return start, True
+    raise TryAgain(f"error {response.status_code}", retry_after_s(response.headers))

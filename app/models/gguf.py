@@ -12,7 +12,7 @@ from app.core.facts import ModelFacts, ProjectorFacts, TensorFact
 from app.models.gguf_header import Header, HeaderTensor, read_header
 from app.models.gguf_metadata import Metadata
 from app.models.gguf_parts import model_stem, split_parts
-from app.models.kv_cache import layer_caches
+from app.models.kv_cache import count_masks, layer_caches
 from app.models.roles import tensor_role
 
 MAX_LAYERS = 512  # llama.cpp's LLAMA_MAX_LAYERS
@@ -107,6 +107,7 @@ def _model_facts(headers: tuple[Header, ...], metadata: Metadata) -> ModelFacts:
         chat_template=metadata.text("tokenizer.chat_template"),
         has_attention_temperature=all(metadata.has(name) for name in temperature),
         layer_caches=caches,
+        attention_masks=count_masks(metadata),
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from app.core.errors import ModelFileDamaged, ModelFileMissing
 
+_MOST_PARTS = 1000
 _PART_NAME = re.compile(r"(?P<stem>.+)-(?P<number>\d{5})-of-(?P<count>\d{5})\.gguf")
 
 
@@ -31,6 +32,16 @@ def split_parts(path: Path) -> tuple[Path, ...]:
                 f"Put it into {path.parent} or download it again."
             )
     return parts
+
+
+def split_group(path: Path) -> tuple[Path, tuple[Path, ...]]:
+    """Return the first file and all files of the model that `path` belongs to by its name, whether there or not."""
+    name = _PART_NAME.fullmatch(path.name)
+    count = int(name["count"]) if name else 0
+    if name is None or not 1 <= count <= _MOST_PARTS:
+        return path, (path,)
+    files = tuple(path.with_name(part_name(name["stem"], number, count)) for number in range(1, count + 1))
+    return files[0], files
 
 
 def part_name(stem: str, number: int, count: int) -> str:

@@ -10,26 +10,18 @@ import logging
 import re
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from urllib.parse import urlsplit
+from urllib.parse import urljoin, urlsplit
 
 import httpx2
-from huggingface_hub import HfApi, constants, get_hf_file_metadata, hf_hub_url
-from huggingface_hub.errors import (
-    DisabledRepoError,
-    GatedRepoError,
-    HfHubHTTPError,
-    HFValidationError,
-    OfflineModeIsEnabled,
-    RemoteEntryNotFoundError,
-    RepositoryNotFoundError,
-    RevisionNotFoundError,
-)
+from huggingface_hub import HfApi, constants, hf_hub_url
 from huggingface_hub.utils import (  # type: ignore[attr-defined]  # public, exported without __all__
     build_hf_headers,
-    parse_ratelimit_headers,
+    hf_raise_for_status,
 )
 
-from app.core.errors import AccessDenied, AppError, DownloadInterrupted, NoNetwork, RepositoryMissing
+from app.core.errors import RepositoryMissing
+from app.models.hub_client import check_address, open_session, talking_to
+from app.models.hub_errors import is_temporary, sentence_for
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +32,7 @@ _DEVICE_NAME = re.compile(r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin
 _LONGEST_NAME_BYTES = 200  # leaves room for ".part.json" under the usual limit of 255
 
 HUB_TIMEOUT_S = 20.0
+_MOST_REDIRECTS = 8
 
 # What a question to the Hub may end in: the last four when the answer is not what the Hub would say.
 _EXPECTED = (httpx2.HTTPError, httpx2.InvalidURL, OSError, ValueError, KeyError, TypeError, AttributeError)
@@ -91,9 +84,11 @@ class Hub:
 
         Raises NoNetwork, RepositoryMissing, AccessDenied or DownloadInterrupted (asked to slow down).
         """
+        open_session()
         api = HfApi(endpoint=self.endpoint, token=self._token)
         try:
-            info = api.model_info(repository, revision=revision, files_metadata=True, timeout=HUB_TIMEOUT_S)
+            with talking_to(self.endpoint):
+                info = api.model_info(repository, revision=revision, files_metadata=True, timeout=HUB_TIMEOUT_S)
             commit = info.sha if info.sha and _COMMIT.fullmatch(info.sha) else revision
             listed = tuple(
                 RemoteFile(repository, commit, entry.rfilename, entry.lfs.size, entry.lfs.sha256)
@@ -119,18 +114,38 @@ class Hub:
         url = hf_hub_url(file.repository, file.name, revision=file.revision, endpoint=self.endpoint)
         headers = build_hf_headers(token=self._token, library_name="solo")
         try:
-            found = get_hf_file_metadata(
-                url, token=self._token, headers=headers, timeout=HUB_TIMEOUT_S, endpoint=self.endpoint
-            )
-            stays_here = same_origin(found.location, self.endpoint)
+            response = self._ask(url, headers | {"Accept-Encoding": "identity"})
+            return _location(response, headers, self.endpoint)
         except _EXPECTED as error:
             if is_temporary(error):
                 raise
             raise sentence_for(error, file.repository, self.endpoint) from error
-        if not stays_here:
-            headers.pop("authorization", None)
-        announced = found.etag if found.etag and _SHA256.fullmatch(found.etag) else ""
-        return Location(found.location, headers, announced, -1 if found.size is None else found.size)
+
+    def _ask(self, url: str, headers: dict[str, str]) -> httpx2.Response:
+        """Ask about a file, following redirects as long as they stay here: only here the token may go."""
+        client = open_session()
+        for _ in range(_MOST_REDIRECTS):
+            with talking_to(self.endpoint):
+                response = client.head(url, headers=headers, timeout=HUB_TIMEOUT_S, follow_redirects=False)
+            hf_raise_for_status(response)
+            target = urljoin(url, response.headers.get("location", url))
+            if not response.has_redirect_location or not same_origin(target, self.endpoint):
+                return response
+            url = target
+        raise httpx2.TooManyRedirects(f"more than {_MOST_REDIRECTS} redirects")
+
+
+def _location(response: httpx2.Response, headers: dict[str, str], endpoint: str) -> Location:
+    url = urljoin(str(response.url), response.headers.get("location", ""))
+    check_address(url, endpoint)
+    stays_here = same_origin(url, endpoint)
+    allowed = {k: v for k, v in headers.items() if stays_here or k.lower() != "authorization"}
+    etag = str(response.headers.get("x-linked-etag") or response.headers.get("etag", ""))
+    digest = etag.removeprefix("W/").strip('"')
+    length = "" if response.has_redirect_location else response.headers.get("content-length", "")
+    size = response.headers.get("x-linked-size") or length
+    announced = digest if _SHA256.fullmatch(digest) else ""
+    return Location(url, allowed, announced, int(size) if size.isdecimal() else -1)
 
 
 def same_origin(first: str, second: str) -> bool:
@@ -169,94 +184,3 @@ def _is_usable(file: RemoteFile) -> bool:
     if not sound:
         log.info("%s lists a file that can't be used: %r", file.repository, file.name)
     return sound
-
-
-def is_temporary(error: Exception) -> bool:
-    """Tell whether an answer of the server may be different in a moment."""
-    if isinstance(error, httpx2.TooManyRedirects):
-        return False
-    if isinstance(error, HfHubHTTPError):
-        return error.response.status_code in {408, 429} or error.response.status_code >= 500
-    return isinstance(error, (httpx2.TransportError, TimeoutError)) and not isinstance(
-        error, httpx2.UnsupportedProtocol
-    )
-
-
-def retry_after_s(headers: httpx2.Headers) -> float:
-    """Return how long the server asks to wait, in seconds; 0 where it does not say."""
-    limit = parse_ratelimit_headers(headers)
-    if limit is not None and limit.remaining == 0:
-        return float(limit.reset_in_seconds)
-    value = headers.get("retry-after", "").strip()
-    return float(value) if value.isdecimal() else 0.0
-
-
-def sentence_for(error: Exception, repository: str, endpoint: str) -> AppError:
-    """Return what to tell the person about a failed question to the Hub."""
-    host = urlsplit(endpoint).hostname or endpoint
-    if isinstance(error, OfflineModeIsEnabled):
-        return NoNetwork(
-            "Nothing can be downloaded in offline mode. Remove HF_HUB_OFFLINE from the environment and start again."
-        )
-    if isinstance(error, (GatedRepoError, RepositoryNotFoundError, DisabledRepoError, RevisionNotFoundError)):
-        return _about_repository(error, repository, host)
-    if isinstance(error, HfHubHTTPError):
-        return _about_status(error, repository, host)
-    if isinstance(error, HFValidationError):
-        return RepositoryMissing(f"“{repository}” is not the name of a repository. Choose another download.")
-    if isinstance(error, (httpx2.HTTPError, OSError)):
-        return _about_connection(error, host)
-    return NoNetwork(
-        f"The answer of {host} makes no sense; a login page of your network may be in between. "
-        "Open a web page to check, then try again."
-    )
-
-
-def _about_repository(error: HfHubHTTPError, repository: str, host: str) -> AppError:
-    if isinstance(error, GatedRepoError):
-        return AccessDenied(
-            f"“{repository}” asks you to accept its licence first. Log in to {host} in a browser, "
-            "accept it there, run “hf auth login” on this computer and try again."
-        )
-    if isinstance(error, RevisionNotFoundError):
-        return RepositoryMissing(f"This version of “{repository}” is no longer there. Choose another download.")
-    if isinstance(error, DisabledRepoError):
-        return RepositoryMissing(f"“{repository}” was taken offline by {host}. Choose another download.")
-    return RepositoryMissing(
-        f"“{repository}” does not exist on {host}, or it is private. Choose another download, "
-        "or run “hf auth login” with an account that may read it."
-    )
-
-
-def _about_status(error: HfHubHTTPError, repository: str, host: str) -> AppError:
-    status = error.response.status_code
-    if isinstance(error, RemoteEntryNotFoundError) or status in {404, 410}:
-        return RepositoryMissing(
-            f"A file of “{repository}” is no longer there. Choose another download or try again later."
-        )
-    if status in {401, 403}:
-        return AccessDenied(
-            f"{host} refused access to “{repository}”. Run “hf auth login” with an account that may read it, "
-            "then try again."
-        )
-    if status == 429:
-        seconds = retry_after_s(error.response.headers)
-        wait = f"in {seconds:.0f} seconds" if seconds else "in a few minutes"
-        return DownloadInterrupted(f"{host} asks to slow down. Try again {wait}.")
-    return NoNetwork(f"{host} has a problem at the moment (error {status}). Try again in a few minutes.")
-
-
-def _about_connection(error: Exception, host: str) -> AppError:
-    if isinstance(error, httpx2.TooManyRedirects):
-        return DownloadInterrupted(
-            f"{host} sends this download round in circles. Try again later or choose another download."
-        )
-    if isinstance(error, httpx2.UnsupportedProtocol):
-        return NoNetwork(f"“{host}” is not the address of a server. Correct HF_ENDPOINT and start again.")
-    if isinstance(error, httpx2.ProxyError):
-        return NoNetwork("The proxy refused the connection. Check the proxy settings of this computer.")
-    if "CERTIFICATE_VERIFY_FAILED" in str(error):
-        return NoNetwork(
-            f"The identity of {host} can't be verified. Check this computer's date, and whether a proxy is in between."
-        )
-    return NoNetwork(f"{host} can't be reached. Check the network connection and try again.")

@@ -16,6 +16,11 @@ _F16_BYTES, _F32_BYTES = 2, 4
 _RECURRENT_ARCHS = frozenset({"mamba", "mamba2", "rwkv6", "rwkv6qwen2", "rwkv7", "arwkv7"})
 # Mixed architectures that name no interval in the file but have one in llama.cpp.
 _DEFAULT_INTERVALS = {"qwen3next": 4, "qwen35": 4, "qwen35moe": 4, "qwen4exp": 4, "minimax-01": 8}
+# Architectures in which llama.cpp keeps two masks: for all of the context and for a sliding window of it.
+_WINDOW_ARCHS = frozenset(
+    {"afmoe", "cohere2", "cohere2moe", "exaone-moe", "exaone4", "gemma2", "gemma3", "gemma3n", "gemma4", "gpt-oss"}
+    | {"granite-swa", "laguna", "lfm2", "llama4", "mimo2", "olmo2", "plamo3", "smallthinker", "step35"}
+)
 # In these every layer has both an attention cache and a recurrent state.
 _PARALLEL_ARCHS = frozenset({"falcon-h1"})
 _MAX_LENGTH = 1 << 20
@@ -43,6 +48,13 @@ def layer_caches(metadata: Metadata, n_layers: int) -> tuple[LayerCache, ...]:
         per_token = n_heads * (heads.key + heads.value) * _F16_BYTES + indexer_bytes if attends else 0
         caches.append(LayerCache(per_token, state_bytes if recurrent[layer] else 0))
     return tuple(caches)
+
+
+def count_masks(metadata: Metadata) -> int:
+    """Return how many attention masks llama.cpp keeps for a batch: 2 with a sliding window, otherwise 1."""
+    window = metadata.first_integer("attention.sliding_window", 0, high=_MAX_LENGTH)
+    has_window = metadata.arch == "llama4" or (metadata.arch in _WINDOW_ARCHS and window > 0)
+    return 2 if has_window else 1
 
 
 def _kv_heads(metadata: Metadata, n_layers: int) -> tuple[int, ...]:

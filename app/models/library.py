@@ -1,51 +1,26 @@
-"""Which models lie in the models folder, and whether they are whole."""
+"""Which models are on this computer, whether they are whole, and what their files say of themselves."""
 
 from __future__ import annotations
 
 import os
-import re
-import threading
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from app.core.errors import Cancelled, ModelError, ModelFileDamaged, ModelFileMissing
-from app.models.download_part import PART_SUFFIX, hash_file, map_path, part_path, read_record, record_path
-from app.models.gguf_parts import model_stem, part_name
+from app.core.errors import DownloadError
+from app.core.library import StoredModel, StoredState
+from app.models.download import discard_download
+from app.models.download_record import PART_SUFFIX, Record, map_path, part_path, read_record, record_path
+from app.models.elsewhere import FoundModel, Surroundings, find_elsewhere
+from app.models.gguf_parts import model_stem, split_group
+from app.models.ledger import Ledger
 
-_COUNT = re.compile(r".+-\d{5}-of-(\d{5})\.gguf")
 _DEEPEST = 4
-_MOST_PARTS = 1000
-
-
-class State(StrEnum):
-    """How much of a model is there."""
-
-    COMPLETE = "complete"
-    PARTIAL = "partial"  # parts are missing or a download is unfinished
-    DAMAGED = "damaged"  # a file does not have the size or the beginning it must have
-
-
-@dataclass(frozen=True, slots=True)
-class StoredModel:
-    """Describe a model on disk. `path` is its first file, which may not be there yet.
-
-    `total_bytes` counts what is known: a missing part of which nothing arrived counts as 0. `verified` says
-    that every file once matched its SHA-256.
-    """
-
-    path: Path
-    name: str
-    state: State
-    done_bytes: int
-    total_bytes: int
-    verified: bool
 
 
 @dataclass(frozen=True, slots=True)
 class _StoredFile:
-    state: State
+    state: StoredState
     done_bytes: int
     total_bytes: int
     verified: bool
@@ -53,35 +28,66 @@ class _StoredFile:
 
 def list_models(folder: Path) -> tuple[StoredModel, ...]:
     """Return the models in `folder` and the folders in it, by name; projectors are not models."""
-    found = dict(map(_group, _gguf_files(folder)))
+    found = dict(map(split_group, _gguf_files(folder)))
     return tuple(sorted((_look_at(first, files) for first, files in found.items()), key=lambda m: m.name.lower()))
 
 
-def verify_file(path: Path, on_bytes: Callable[[int], None], cancel: threading.Event) -> None:
-    """Compare a file with the SHA-256 it was downloaded with; `on_bytes` gets each count of bytes read.
+def list_library(folder: Path, ledger: Ledger, where: Surroundings) -> tuple[StoredModel, ...]:
+    """Return the models in Solo's `folder`, then those of other programs that do not lie in it."""
+    own = [_remembered(model, ledger) for model in list_models(folder)]
+    inside = folder.resolve()
+    others = [
+        _remembered(_from_elsewhere(model, ledger), ledger)
+        for model in find_elsewhere(where)
+        if not model.files[0].absolute().is_relative_to(folder.absolute())
+        and not model.files[0].resolve().is_relative_to(inside)
+    ]
+    return (*own, *others)
 
-    Raises ModelFileDamaged when it differs, ModelFileMissing without the file, ModelError when no SHA-256
-    was ever recorded, Cancelled.
+
+def delete_model(model: StoredModel) -> int:
+    """Delete a model of Solo's own folder with its unfinished parts and records; return the bytes that frees.
+
+    A projector goes with the last model beside it. A file of another program raises ValueError: it is not
+    offered. Raises DownloadError where the system refuses, DownloadInterrupted while it is being downloaded.
     """
-    record = read_record(record_path(path))
-    if record is None:
-        raise ModelError(
-            f"{path.name} was not downloaded by this program, so its checksum is not known. "
-            "Download it under Models to have it checked."
-        )
-
-    def tick(count: int) -> None:
-        if cancel.is_set():
-            raise Cancelled("The check was stopped.")
-        on_bytes(count)
-
+    if model.program:
+        raise ValueError(f"{model.path} belongs to {model.program}")
+    everything = _everything_of(model)
     try:
-        digest = hash_file(path, tick)
+        # A part that some program is writing just now is refused here, before anything is gone.
+        parts = sum(discard_download(path) for path in _targets(model) if part_path(path).is_file())
+        return parts + sum(_unlink(path) for path in everything if path.is_file() or path.is_symlink())
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise ModelFileMissing(f"{path.name} can't be read ({reason}). Download it again.") from error
-    if digest != record.file.sha256:
-        raise ModelFileDamaged(f"{path.name} is damaged: its checksum is wrong. Delete it and download it again.")
+        raise DownloadError(
+            f"{model.name} could not be deleted ({error.strerror or error}). Close what uses it and try again."
+        ) from error
+
+
+def bytes_freed(model: StoredModel) -> int:
+    """Return how many bytes `delete_model` would free; 0 for a model of another program."""
+    return 0 if model.program else sum(map(_freed, _everything_of(model)))
+
+
+def _from_elsewhere(found: FoundModel, ledger: Ledger) -> StoredModel:
+    size = sum(map(_size, found.files))
+    sound = all(_begins_well(path) for path in found.files)
+    return StoredModel(
+        path=found.files[0],
+        name=found.name,
+        state=StoredState.COMPLETE if sound else StoredState.DAMAGED,
+        done_bytes=size,
+        total_bytes=size,
+        verified=all(ledger.is_whole(path) for path in found.files),
+        files=found.files,
+        projector=found.projector,
+        program=found.program,
+        checksum_known=set(found.files) <= set(found.sha256),
+    )
+
+
+def _remembered(model: StoredModel, ledger: Ledger) -> StoredModel:
+    return replace(model, last_used=ledger.last_used(model.path), deletable_bytes=bytes_freed(model))
 
 
 def _gguf_files(folder: Path) -> Iterator[Path]:
@@ -95,21 +101,10 @@ def _gguf_files(folder: Path) -> Iterator[Path]:
                 yield Path(where, final)
 
 
-def _group(path: Path) -> tuple[Path, tuple[Path, ...]]:
-    """Return the first file and all files of the model that `path` belongs to."""
-    found = _COUNT.fullmatch(path.name)
-    count = int(found[1]) if found else 0
-    if not 1 <= count <= _MOST_PARTS:
-        return path, (path,)
-    stem = model_stem(path)
-    files = tuple(path.with_name(part_name(stem, number, count)) for number in range(1, count + 1))
-    return files[0], files
-
-
 def _look_at(first: Path, files: tuple[Path, ...]) -> StoredModel:
     seen = [_look_at_file(path) for path in files]
     states = {file.state for file in seen}
-    state = next((s for s in (State.DAMAGED, State.PARTIAL) if s in states), State.COMPLETE)
+    state = next((s for s in (StoredState.DAMAGED, StoredState.PARTIAL) if s in states), StoredState.COMPLETE)
     return StoredModel(
         path=first,
         name=model_stem(first),
@@ -117,6 +112,8 @@ def _look_at(first: Path, files: tuple[Path, ...]) -> StoredModel:
         done_bytes=sum(file.done_bytes for file in seen),
         total_bytes=sum(file.total_bytes for file in seen),
         verified=all(file.verified for file in seen),
+        files=tuple(path for path in files if path.is_file()),
+        checksum_known=all(read_record(record_path(path)) is not None for path in files),
     )
 
 
@@ -124,14 +121,14 @@ def _look_at_file(path: Path) -> _StoredFile:
     if not path.is_file():
         unfinished = read_record(map_path(path)) if part_path(path).is_file() else None
         if unfinished is None:
-            return _StoredFile(State.PARTIAL, 0, 0, verified=False)
-        return _StoredFile(State.PARTIAL, unfinished.done_bytes, unfinished.file.size, verified=False)
+            return _StoredFile(StoredState.PARTIAL, 0, 0, verified=False)
+        return _StoredFile(StoredState.PARTIAL, unfinished.done_bytes, unfinished.file.size, verified=False)
     size = path.stat().st_size
     record = read_record(record_path(path))
     expected = record.file.size if record is not None else size
     if size != expected or not _begins_well(path):
-        return _StoredFile(State.DAMAGED, size, expected, verified=False)
-    return _StoredFile(State.COMPLETE, size, size, verified=record is not None)
+        return _StoredFile(StoredState.DAMAGED, size, expected, verified=False)
+    return _StoredFile(StoredState.COMPLETE, size, size, verified=record is not None)
 
 
 def _begins_well(path: Path) -> bool:
@@ -140,3 +137,88 @@ def _begins_well(path: Path) -> bool:
             return stream.read(4) == b"GGUF"
     except OSError:  # not readable, so not usable
         return False
+
+
+def _everything_of(model: StoredModel) -> tuple[Path, ...]:
+    """Return every file to delete with a model: its parts and projectors, finished or not, and their records."""
+    related = [form(path) for path in _targets(model) for form in (Path, part_path, map_path, record_path)]
+    return tuple(path for path in related if path.is_file() or path.is_symlink())
+
+
+def _targets(model: StoredModel) -> tuple[Path, ...]:
+    """Return the final names of a model's parts, and of downloaded projectors that no other model needs."""
+    parts = split_group(model.path)[1]
+    folder = model.path.parent
+    if any(path not in parts for path in _gguf_files_beside(folder)):
+        return parts
+    # What a person put there stays.
+    return (*parts, *sorted(path for path in _projectors_beside(folder) if _came_by_download(path)))
+
+
+def _gguf_files_beside(folder: Path) -> set[Path]:
+    return {path.parent / path.name.removesuffix(PART_SUFFIX) for path in _named(folder) if not _is_projector(path)}
+
+
+def _projectors_beside(folder: Path) -> set[Path]:
+    return {path.parent / path.name.removesuffix(PART_SUFFIX) for path in _named(folder) if _is_projector(path)}
+
+
+def _named(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.name.removesuffix(PART_SUFFIX).lower().endswith(".gguf")]
+
+
+def _is_projector(path: Path) -> bool:
+    return "mmproj" in path.name.lower()
+
+
+def _came_by_download(path: Path) -> bool:
+    return record_path(path).is_file() or map_path(path).is_file()
+
+
+def _size(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:  # gone meanwhile
+        return 0
+
+
+def _freed(path: Path) -> int:
+    if path.is_symlink():  # the bytes are another name's
+        return 0
+    status = path.stat()
+    # A part has holes where chunks are missing; Windows does not say.
+    return min(status.st_size, status.st_blocks * 512) if hasattr(status, "st_blocks") else status.st_size
+
+
+def _unlink(path: Path) -> int:
+    freed = _freed(path)
+    path.unlink()
+    return freed
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Say where a model was downloaded from: the files to ask for again, its projector last."""
+
+    repository: str
+    revision: str
+    names: tuple[str, ...]
+
+
+def origin_of(model: StoredModel) -> Origin | None:
+    """Return where the files of a model came from, None where that is not on record."""
+    paths = split_group(model.path)[1]
+    records = [record for path in paths if (record := _record(path)) is not None]
+    if not records:
+        return None
+    remote = records[0].file
+    folder = remote.name.removesuffix(remote.local_name)
+    projectors = [record for path in _projectors_beside(model.path.parent) if (record := _record(path)) is not None]
+    own = [record.file.name for record in projectors if record.file.repository == remote.repository]
+    return Origin(remote.repository, remote.revision, (*(folder + path.name for path in paths), *sorted(own)[:1]))
+
+
+def _record(path: Path) -> Record | None:
+    return read_record(record_path(path)) or read_record(map_path(path))

@@ -4,11 +4,12 @@ import errno
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from app.core.files import sync_directory, write_atomically
+from app.core.files import sync_directory, write_atomically, write_pieces_atomically
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -107,3 +108,22 @@ def test_a_disk_that_fails_while_syncing_a_folder_is_a_failure(tmp_path: Path, m
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match=os.strerror(errno.EIO)):
         sync_directory(tmp_path)
+
+
+def test_content_may_come_in_pieces(tmp_path: Path) -> None:
+    write_pieces_atomically(tmp_path / "a", (b"one ", memoryview(b"two"), b""))
+    assert (tmp_path / "a").read_bytes() == b"one two"
+
+
+def test_pieces_that_break_off_change_nothing(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    write_atomically(path, b"before")
+
+    def pieces() -> Iterator[bytes]:
+        yield b"half"
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        write_pieces_atomically(path, pieces())
+    assert path.read_bytes() == b"before"
+    assert list(tmp_path.iterdir()) == [path]

@@ -21,6 +21,18 @@ CHANGED = Settings(
     system_prompt="Be brief.\r\nBe kind. 👍",
     context_tokens=65536,
     reserve_mib=2048,
+    card_reserves="0000:01:00.0=3072",
+    preference="speed",
+    unscaled_attention=True,
+    download_limit_kib=4096,
+    first_run="skipped",
+    first_choice="mistral-small-4-q4_k_m",
+    fast_sampling={"temperature": 0.3, "seed": 7},
+    think_sampling={"top_k": 40, "xtc_probability": 0.5},
+    think_budget=2048,
+    keep_states=False,
+    state_ram_mib=512,
+    state_disk_mib=4096,
     last_conversation="c1",
     window_geometry="AdnQywADAAA=",
 )
@@ -86,9 +98,16 @@ def test_a_value_of_a_wrong_kind_costs_only_itself(tmp_path: Path, name: str, va
     loaded = load_settings(path)
     assert getattr(loaded, other) == "kept"
     default = getattr(Settings(), name)
-    is_free_text = type(default) is str and isinstance(value, str)
-    assert getattr(loaded, name) == (value if is_free_text else default)
+    is_of_its_kind = type(default) in {str, bool} and type(value) is type(default)
+    assert getattr(loaded, name) == (value if is_of_its_kind else default)
     assert type(getattr(loaded, name)) is type(default)
+
+
+def test_of_sampling_only_what_can_be_used_is_kept(tmp_path: Path) -> None:
+    path = tmp_path / "settings.json"
+    raw = {"temperature": 0.5, "top_p": 2, "top_k": 1.5, "seed": True, "colour": 1, "min_p": 10**400, "dry_base": "2"}
+    path.write_text(json.dumps({"think_sampling": raw | {"penalty_last_n": -1}}))
+    assert load_settings(path).think_sampling == {"temperature": 0.5, "penalty_last_n": -1}
 
 
 def test_unknown_settings_are_left_out(tmp_path: Path) -> None:

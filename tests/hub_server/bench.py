@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,7 +19,8 @@ REPOSITORY = "maker/model-GGUF"
 CHUNK = 64 << 10
 QUICK = Tuning(
     chunk_bytes=CHUNK,
-    request_bytes=8 * CHUNK,
+    piece_bytes=CHUNK // 8,
+    piece_s=0.05,
     progress_bytes=CHUNK // 4,
     stall_s=0.4,
     attempts=3,
@@ -26,6 +28,7 @@ QUICK = Tuning(
     longest_pause_s=0.02,
     longest_retry_after_s=0.3,
     spare_bytes=0,
+    room_check_s=0.05,
 )
 
 
@@ -42,6 +45,7 @@ class Bench:
     target: Path
     files: dict[str, bytes]
     tuning: Tuning = QUICK
+    limit: Callable[[], float] | None = None
     cancel: threading.Event = field(default_factory=threading.Event)
     seen: list[Progress] = field(default_factory=list)
 
@@ -75,4 +79,5 @@ class Bench:
             cancel=self.cancel,
             hub=self.hub,
             tuning=self.tuning,
+            limit=self.limit,
         )

@@ -18,6 +18,7 @@ class Where(StrEnum):
 class Kind(StrEnum):
     """What goes wrong."""
 
+    NONE = "none"  # nothing: lets requests pass before the next fault
     CUT = "cut"  # after `at` bytes of the answer the connection is closed
     HANG = "hang"  # after `at` bytes of the answer nothing comes any more
     DRIP = "drip"  # `at` bytes at a time, with `seconds` in between

@@ -8,7 +8,11 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+import ssl
 import threading
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -60,7 +64,7 @@ class Request:
 class HubServer:
     """Serve repositories on 127.0.0.1 until closed; use as a context manager."""
 
-    def __init__(self, port: int = 0) -> None:
+    def __init__(self, port: int = 0, tls: ssl.SSLContext | None = None) -> None:
         self.repositories: dict[str, Repository] = {}
         self.script = Script()
         self.requests: list[Request] = []
@@ -68,9 +72,15 @@ class HubServer:
         self._servers = [_Server(("127.0.0.1", port), _HubHandler), _Server(("127.0.0.1", 0), _BytesHandler)]
         for server in self._servers:
             server.hub = self
+            if tls is not None:
+                server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
             threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True).start()
-        self.endpoint = f"http://127.0.0.1:{self._servers[0].server_port}"
-        self.cdn = f"http://127.0.0.1:{self._servers[1].server_port}"
+        scheme = "https" if tls is not None else "http"
+        self.endpoint = f"{scheme}://127.0.0.1:{self._servers[0].server_port}"
+        self.cdn = f"{scheme}://127.0.0.1:{self._servers[1].server_port}"
+        self._lock = threading.Lock()
+        self._connected = 0
+        self.most_connected = 0
 
     def __enter__(self) -> HubServer:
         return self
@@ -93,6 +103,18 @@ class HubServer:
     def asked(self, where: Where) -> list[Request]:
         """Return the requests of one kind so far."""
         return [request for request in self.requests if request.where is where]
+
+    @contextmanager
+    def serving(self) -> Iterator[None]:
+        """Count how many answers with bytes are under way at once."""
+        with self._lock:
+            self._connected += 1
+            self.most_connected = max(self.most_connected, self._connected)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._connected -= 1
 
     @property
     def sent_bytes(self) -> int:
@@ -238,6 +260,10 @@ class _HubHandler(_Handler):
 class _BytesHandler(_Handler):
     def do_GET(self) -> None:
         request, fault = self._note(Where.BYTES)
+        with self.server.hub.serving():
+            self._serve_bytes(request, fault)
+
+    def _serve_bytes(self, request: Request, fault: Fault | None) -> None:
         if fault is not None and self._fail(fault):
             return
         owner, name, file = urlsplit(request.path).path.lstrip("/").split("/", 2)
@@ -246,6 +272,7 @@ class _BytesHandler(_Handler):
 
     def _send_file(self, request: Request, fault: Fault | None, content: bytes) -> None:
         kind = fault.kind if fault is not None else None
+        etag = f'"{zlib.crc32(content[: 1 << 20])}-{len(content)}"'
         if fault is not None and kind is Kind.WRONG_BYTE and fault.at < len(content):
             content = content[: fault.at] + bytes([content[fault.at] ^ 1]) + content[fault.at + 1 :]
         if kind is Kind.WRONG_LENGTH:
@@ -262,6 +289,7 @@ class _BytesHandler(_Handler):
         else:
             self.send_response(200)
         self.send_header("Content-Length", str(end - start))
+        self.send_header("ETag", etag)
         self.end_headers()
         return self._send(request, fault, memoryview(content)[start:end])
 

@@ -35,7 +35,8 @@ def model(bench: Bench) -> Path:
 class TestDamageOnDisk:
     @pytest.fixture
     def half(self, bench: Bench) -> Bench:
-        bench.break_with(Fault(Kind.CUT, at=7 * CHUNK), Fault(Kind.CUT, at=0, times=-1))
+        bench.tuning = replace(bench.tuning, connections=1, span_chunks=1)
+        bench.break_with(Fault(Kind.NONE, times=7), Fault(Kind.CUT, at=0, times=-1))
         with pytest.raises(DownloadInterrupted):
             bench.download()
         bench.server.script.clear()
@@ -72,15 +73,17 @@ class TestDamageOnDisk:
         assert self.resume(half) == SIZE
 
     def test_a_map_that_claims_impossible_chunks_is_not_believed(self, half: Bench) -> None:
-        raw = json.loads(map_path(model(half)).read_bytes())
+        first, rest = map_path(model(half)).read_text().split("\n", 1)
+        raw = json.loads(first)
         raw["chunks"] |= {"-1": "0" * 64, "9999": "0" * 64, "8": "not a digest"}
-        map_path(model(half)).write_text(json.dumps(raw))
+        raw["begun"] |= {"9": {"length": CHUNK, "sha256": "0" * 64}, "10": {"length": 5, "sha256": "0" * 64}}
+        lines = f"9999 5 {'0' * 64}\n11 {CHUNK + 1} {'0' * 64}\n12 {CHUNK} {'0' * 64}\n13 5 abc\nsynced x\n14 7"
+        map_path(model(half)).write_text(json.dumps(raw) + "\n" + rest + lines)
         assert self.resume(half) == SIZE - 7 * CHUNK
 
     def test_a_map_with_a_chunk_too_large_for_the_memory_is_not_believed(self, half: Bench) -> None:
-        raw = json.loads(map_path(model(half)).read_bytes())
-        raw["chunk_bytes"] = 1 << 40
-        map_path(model(half)).write_text(json.dumps(raw))
+        first, rest = map_path(model(half)).read_text().split("\n", 1)
+        map_path(model(half)).write_text(json.dumps(json.loads(first) | {"chunk_bytes": 1 << 40}) + "\n" + rest)
         assert self.resume(half) == SIZE
 
     def test_a_part_from_a_program_with_other_chunks_goes_on(self, half: Bench) -> None:

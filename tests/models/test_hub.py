@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import httpx2
 import pytest
 from huggingface_hub import close_session, constants
 
 from app.core.errors import AccessDenied, AppError, DownloadInterrupted, NoNetwork, RepositoryMissing
 from app.models.hub import Hub, is_safe_name, same_origin
+from app.models.hub_errors import retry_after_s
 from tests.hub_server.bench import REPOSITORY, content_of
 from tests.hub_server.faults import Fault, Kind, Where
 from tests.hub_server.server import HubServer, Repository
@@ -92,6 +94,21 @@ def test_refusals_become_sentences(server: HubServer, status: int, kind: type[Ap
     server.script.add(Fault(Kind.STATUS, Where.API, status=status, retry_after=42))
     with pytest.raises(kind, match=words):
         Hub(server.endpoint).list_files(REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    ("headers", "seconds"),
+    [
+        ({"Retry-After": "42"}, 42),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:28:30 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 30),
+        ({"Retry-After": "Wed, 21 Oct 2026 07:27:00 GMT", "Date": "Wed, 21 Oct 2026 07:28:00 GMT"}, 0),
+        ({"RateLimit": '"resolvers";r=0;t=55', "Retry-After": "1"}, 55),
+        ({"Retry-After": "soon"}, 0),
+        ({}, 0),
+    ],
+)
+def test_how_long_a_server_asks_to_wait(headers: dict[str, str], seconds: float) -> None:
+    assert retry_after_s(httpx2.Headers(headers)) == seconds
 
 
 def test_a_repository_that_is_not_there(server: HubServer) -> None:
