@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
-from typing import Any
 
 import pynvml
 
 from app.core.facts import Gpu
+from app.hardware.gpu_details import (
+    answer_or,
+    as_text,
+    read_bandwidth,
+    read_load,
+    read_processes,
+    read_temperature,
+)
 
 log = logging.getLogger(__name__)
 
@@ -47,15 +53,16 @@ def read_gpus() -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
         log.info("NVML does not list the GPUs: %s", error)
         return (), (f"The NVIDIA driver does not list its GPUs ({error}).",)
     finally:
-        _optional(pynvml.nvmlShutdown, None)
+        answer_or(pynvml.nvmlShutdown, None)
 
 
 def _read_all() -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
     gpus: list[Gpu] = []
     notes: list[str] = []
+    driver = as_text(answer_or(pynvml.nvmlSystemGetDriverVersion, ""))
     for index in range(pynvml.nvmlDeviceGetCount()):
         try:
-            found = _read_gpu(index)
+            found = _read_gpu(index, driver)
         except pynvml.NVMLError as error:
             log.info("GPU %d can't be used: %s", index, error)
             reason = _CARD_REASONS.get(error.value) or f"can't be used ({error})."
@@ -70,32 +77,26 @@ def _read_all() -> tuple[tuple[Gpu, ...], tuple[str, ...]]:
     return tuple(sorted(gpus, key=lambda gpu: gpu.bus_id)), tuple(notes)
 
 
-def _read_gpu(index: int) -> Gpu | str:
+def _read_gpu(index: int, driver: str) -> Gpu | str:
     """Return the GPU, or the sentence that says why it can't be used. Raises NVMLError."""
     handle = pynvml.nvmlDeviceGetHandleByIndex(index)
-    name = _text(pynvml.nvmlDeviceGetName(handle))
-    mig_mode = _optional(lambda: pynvml.nvmlDeviceGetMigMode(handle)[0], pynvml.NVML_DEVICE_MIG_DISABLE)
+    name = as_text(pynvml.nvmlDeviceGetName(handle))
+    mig_mode = answer_or(lambda: pynvml.nvmlDeviceGetMigMode(handle)[0], pynvml.NVML_DEVICE_MIG_DISABLE)
     if mig_mode == pynvml.NVML_DEVICE_MIG_ENABLE:
-        return f"{name} is divided into instances (MIG) and is not used. Turn MIG off to use the whole GPU."
+        return (
+            f"{name} is divided into instances (MIG): at most one of them is used. Turn MIG off to use the whole GPU."
+        )
     memory = pynvml.nvmlDeviceGetMemoryInfo(handle)
     return Gpu(
         name=name,
-        bus_id=_text(pynvml.nvmlDeviceGetPciInfo(handle).busId).lower(),
-        uuid=_text(pynvml.nvmlDeviceGetUUID(handle)),
+        bus_id=as_text(pynvml.nvmlDeviceGetPciInfo(handle).busId).lower(),
+        uuid=as_text(pynvml.nvmlDeviceGetUUID(handle)),
         total_bytes=int(memory.total),
         free_bytes=int(memory.free),
-        drives_display=bool(_optional(lambda: pynvml.nvmlDeviceGetDisplayActive(handle), 0)),
+        drives_display=bool(answer_or(lambda: pynvml.nvmlDeviceGetDisplayActive(handle), 0)),
+        bandwidth=read_bandwidth(handle),
+        driver=driver,
+        temperature_c=read_temperature(handle),
+        load_percent=read_load(handle),
+        processes=read_processes(handle),
     )
-
-
-def _optional(ask: Callable[[], Any], default: Any) -> Any:
-    """Return the answer of `ask`, or `default` where the driver or the card has none."""
-    try:
-        return ask()
-    except pynvml.NVMLError as error:
-        log.debug("NVML has no answer: %s", error)
-        return default
-
-
-def _text(raw: str | bytes) -> str:
-    return raw.decode("utf-8", "replace") if isinstance(raw, bytes) else raw

@@ -6,15 +6,23 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.hardware.needs import HOST_PROCESS_BYTES, PIPELINE_COPIES, RUNTIME_BYTES, Needs
-from app.hardware.splitting import fill, split_layers
+from app.hardware.splitting import Room, fill, split_layers
+
+_COST_SCALE = 1e15  # makes whole numbers of the time that a byte takes, so that equal cards stay equal
 
 
 @dataclass(frozen=True, slots=True)
 class Card:
-    """Hold a GPU as the layout sees it; `number` counts the machine's GPUs from 0."""
+    """Hold a GPU as the layout sees it; `number` counts the machine's GPUs from 0.
+
+    `extra_bytes` is what an earlier load took there beyond its plan. `bandwidth` is in bytes per second.
+    """
 
     number: int
     budget_bytes: int
+    bus_id: str = ""
+    bandwidth: float = 1.0
+    extra_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,6 +37,11 @@ class Share:
     compute_bytes: int
     projector_bytes: int
 
+    @property
+    def total_bytes(self) -> int:
+        """Return everything that goes to the card."""
+        return self.weights_bytes + self.cache_bytes + self.compute_bytes + self.projector_bytes
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -41,6 +54,11 @@ class Layout:
     host_weights_bytes: int
     host_bytes: int
 
+    @property
+    def overfull(self) -> tuple[Share, ...]:
+        """Return the shares that need more than their card has; only a split by hand makes such."""
+        return tuple(share for share in self.shares if share.total_bytes > share.card.budget_bytes)
+
 
 @dataclass(frozen=True, slots=True)
 class _Trial:
@@ -48,42 +66,71 @@ class _Trial:
 
     cards: tuple[Card, ...]
     aside: tuple[int, ...]
+    pinned: tuple[int, ...]
     projector_at: int | None
 
     @property
-    def rooms(self) -> tuple[int, ...]:
-        return tuple(card.budget_bytes - aside for card, aside in zip(self.cards, self.aside, strict=True))
+    def rooms(self) -> tuple[Room, ...]:
+        return tuple(
+            Room(card.budget_bytes - aside - pinned, max(1, round(_COST_SCALE / card.bandwidth)))
+            for card, aside, pinned in zip(self.cards, self.aside, self.pinned, strict=True)
+        )
 
 
-def lay_out(needs: Needs, cards: Sequence[Card], kinds: frozenset[str], context_tokens: int) -> Layout:
-    """Place the model on as few of `cards` (the best first) as hold it whole, or else on all of them.
+def lay_out_whole(needs: Needs, cards: Sequence[Card], kinds: frozenset[str], context_tokens: int) -> Layout | None:
+    """Place the model whole on all of `cards`, or return None where it does not go.
 
     `kinds` are the kinds of experts that may lie on a card.
     """
-    for count in range(1, len(cards) + 1):
-        for projector_at in range(count) if needs.projector_bytes else (None,):
-            trial = _trial(needs, cards[:count], context_tokens, projector_at, staging_bytes=0)
-            layout = _place(needs, trial, kinds, context_tokens)
-            if layout.complete and len(layout.shares) == count:
-                return layout
-    return _lay_out_part(needs, tuple(cards), kinds, context_tokens)
+    for projector_at in range(len(cards)) if needs.projector_bytes else (None,):
+        trial = _trial(needs, cards, context_tokens, projector_at, staging_bytes=0)
+        layout = _place(needs, trial, kinds, context_tokens)
+        if layout.complete and len(layout.shares) == len(cards):
+            return layout
+    return None
 
 
-def _lay_out_part(needs: Needs, cards: tuple[Card, ...], kinds: frozenset[str], context_tokens: int) -> Layout:
+def lay_out_part(needs: Needs, cards: Sequence[Card], kinds: frozenset[str], context_tokens: int) -> Layout:
+    """Place as much as possible on `cards`, in their order; those that hold nothing are left out."""
     staging_bytes = needs.staging_bytes(kinds)
     while cards:
-        bare = _trial(needs, cards, context_tokens, None, staging_bytes)
-        roomiest = max(range(len(cards)), key=lambda index: bare.rooms[index])
-        # Layers on the card help with every word, the projector only with pictures: at most half is for it.
-        helps = 0 < needs.projector_bytes <= bare.rooms[roomiest] // 2
-        trial = _trial(needs, cards, context_tokens, roomiest if helps else None, staging_bytes)
+        trial = _trial_with_room_for_pictures(needs, cards, context_tokens, staging_bytes)
         layout = _place(needs, trial, kinds, context_tokens)
         used = tuple(share.card for share in layout.shares)
         if len(used) == len(cards) and sum(len(share.slots) for share in layout.shares) > 1:
             return layout
         # The output alone on a card would save nothing.
         cards = used if len(used) < len(cards) else ()
-    return _place(needs, _Trial((), (), None), kinds, context_tokens)
+    return _place(needs, _Trial((), (), (), None), kinds, context_tokens)
+
+
+def lay_out_by_hand(
+    needs: Needs, cards: Sequence[Card], counts: Sequence[int], kinds: frozenset[str], context_tokens: int
+) -> Layout:
+    """Place as many layers on each of `cards` as `counts` say; experts that find no room stay in RAM.
+
+    A card that can't hold its layers even so is `overfull`.
+    """
+    used = [(card, count) for card, count in zip(cards, counts, strict=True) if count > 0]
+    chosen = [card for card, _ in used]
+    trial = _trial_with_room_for_pictures(needs, chosen, context_tokens, needs.staging_bytes(kinds) if chosen else 0)
+    layers = [count for _, count in used]
+    # The output goes with the last card as soon as every layer has one.
+    if layers and sum(layers) == len(needs.slots) - 1:
+        layers[-1] += 1
+    return _place(needs, trial, kinds, context_tokens, tuple(layers))
+
+
+def _trial_with_room_for_pictures(
+    needs: Needs, cards: Sequence[Card], context_tokens: int, staging_bytes: int
+) -> _Trial:
+    bare = _trial(needs, cards, context_tokens, None, staging_bytes)
+    rooms = [room.n_bytes for room in bare.rooms]
+    roomiest = max(range(len(rooms)), key=rooms.__getitem__, default=None)
+    # Layers on the card help with every word, the projector only with pictures: at most half is for it.
+    if roomiest is None or not 0 < needs.projector_bytes <= rooms[roomiest] // 2:
+        return bare
+    return _trial(needs, cards, context_tokens, roomiest, staging_bytes)
 
 
 def _trial(
@@ -91,17 +138,23 @@ def _trial(
 ) -> _Trial:
     copies = PIPELINE_COPIES if len(cards) > 1 and not staging_bytes else 1
     usual = RUNTIME_BYTES + needs.compute_bytes(context_tokens, copies)
-    aside = [usual] * len(cards)
-    aside[0] += staging_bytes
+    aside = [max(usual + card.extra_bytes, usual // 2) for card in cards]
+    if cards:
+        aside[0] += staging_bytes
     if projector_at is not None:
         aside[projector_at] += needs.projector_bytes
-    return _Trial(tuple(cards), tuple(aside), projector_at)
+    pinned = tuple(needs.pinned_bytes(card.bus_id) for card in cards)
+    return _Trial(tuple(cards), tuple(aside), pinned, projector_at)
 
 
-def _place(needs: Needs, trial: _Trial, kinds: frozenset[str], context_tokens: int) -> Layout:
+def _place(
+    needs: Needs, trial: _Trial, kinds: frozenset[str], context_tokens: int, counts: tuple[int, ...] | None = None
+) -> Layout:
     fixed = [slot.fixed_bytes(context_tokens) for slot in needs.slots]
-    optional = [slot.expert_bytes(kinds) for slot in needs.slots]
-    counts = split_layers(fixed, optional, trial.rooms, needs.grain_bytes(kinds))
+    if counts is None:
+        optional = [slot.expert_bytes(kinds) for slot in needs.slots]
+        one_of = round(1 / needs.experts_read) if needs.experts_read else 1
+        counts = split_layers(fixed, optional, trial.rooms, needs.grain_bytes(kinds), one_of)
     experts: dict[int, frozenset[str]] = {}
     shares: list[Share] = []
     start = len(needs.slots) - sum(counts)
@@ -109,7 +162,7 @@ def _place(needs: Needs, trial: _Trial, kinds: frozenset[str], context_tokens: i
         slots = range(start, start + count)
         start += count
         if count:
-            room = trial.rooms[index] - sum(fixed[slot] for slot in slots)
+            room = trial.rooms[index].n_bytes - sum(fixed[slot] for slot in slots)
             on_card = fill(_offered(needs, slots, kinds), room)
             experts.update(on_card)
             shares.append(_share(needs, trial, index, on_card, slots, context_tokens=context_tokens))
@@ -148,7 +201,9 @@ def _share(
     return Share(
         card=trial.cards[index],
         slots=slots,
-        weights_bytes=sum(slot.dense_bytes + slot.shared_bytes for slot in members) + experts_bytes,
+        weights_bytes=sum(slot.dense_bytes + slot.shared_bytes for slot in members)
+        + experts_bytes
+        + trial.pinned[index],
         experts_bytes=experts_bytes,
         cache_bytes=sum(slot.cache_bytes(context_tokens) for slot in members),
         compute_bytes=trial.aside[index] - projector_bytes,

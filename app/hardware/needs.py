@@ -5,6 +5,7 @@ Two estimates stand in for what only llama.cpp itself knows; docs/placement.md g
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -21,6 +22,9 @@ CONTEXT_STEP = 256  # llama.cpp rounds contexts up to it
 PIPELINE_COPIES = 4  # of a batch's inputs, when llama.cpp runs several GPUs as a pipeline
 IMAGE_BYTES_PER_PATCH = 64 << 10
 
+# Bytes of a cache of each type per byte of an f16 one: blocks of 32 values with a 16-bit scale.
+KV_SHARES = {"f16": 1.0, "q8_0": 34 / 64, "q4_0": 18 / 64}
+PINNABLE = re.compile(r"blk\.\d+\.ffn_(gate_up|gate|up|down)")
 _EXPERTS = re.compile(r"blk\.\d+\.ffn_(gate_up|gate|up|down)_exps\b")
 
 
@@ -29,13 +33,27 @@ class Slot:
     """Hold the needs of one layer, or of the output, which llama.cpp places like one more layer.
 
     `experts` maps a kind (gate_up, gate, up, down) to bytes. `shared_bytes` is a copy of a tensor that is
-    counted elsewhere: it costs only on a GPU.
+    counted elsewhere: it costs only on a GPU. `feed_forward_bytes` is a part of `dense_bytes`. What the person
+    pinned to a device (`pinned_to`) is in `pinned_bytes` and nowhere else.
     """
 
     cache: LayerCache
     dense_bytes: int = 0
     shared_bytes: int = 0
     experts: dict[str, int] = field(default_factory=dict)
+    feed_forward_bytes: int = 0
+    pinned_bytes: int = 0
+    pinned_experts_bytes: int = 0
+    pinned_to: str = ""
+
+    def pin(self, target: str) -> None:
+        """Take the feed-forward part, experts and all, out of what is placed freely."""
+        self.pinned_to = target
+        self.pinned_experts_bytes = sum(self.experts.values())
+        self.pinned_bytes = self.feed_forward_bytes + self.pinned_experts_bytes
+        self.dense_bytes -= self.feed_forward_bytes
+        self.feed_forward_bytes = 0
+        self.experts = {}
 
     def fixed_bytes(self, context_tokens: int) -> int:
         """Return what a GPU must hold to run this slot, routed experts apart."""
@@ -53,22 +71,34 @@ class Slot:
 
 @dataclass(frozen=True, slots=True)
 class Needs:
-    """Hold a model's needs: its layers and then the output as `slots`, and what always stays on the CPU."""
+    """Hold a model's needs: its layers and then the output as `slots`, and what always stays on the CPU.
+
+    `experts_read` is the share of the routed experts that one token uses, 0 to 1.
+    """
 
     slots: tuple[Slot, ...]
     embedding_bytes: int
     activation_bytes: int
     projector_bytes: int
+    experts_read: float = 1.0
+    masks: int = 1
 
     @property
     def model_bytes(self) -> int:
         """Return the size of all tensors, each counted once."""
-        return self.embedding_bytes + sum(slot.dense_bytes + sum(slot.experts.values()) for slot in self.slots)
+        slots = self.slots
+        return self.embedding_bytes + sum(
+            slot.dense_bytes + sum(slot.experts.values()) + slot.pinned_bytes for slot in slots
+        )
 
     def grain_bytes(self, kinds: frozenset[str]) -> int:
         """Return the size of the smallest tensor of experts, 1 without any."""
         sizes = (size for slot in self.slots for kind, size in slot.experts.items() if kind in kinds)
         return max(min(sizes, default=1), 1)
+
+    def pinned_bytes(self, target: str) -> int:
+        """Return what the person pinned to `target`."""
+        return sum(slot.pinned_bytes for slot in self.slots if slot.pinned_to == target)
 
     def staging_bytes(self, kinds: frozenset[str]) -> int:
         """Return the largest layer: what the first GPU borrows from RAM at a time while reading a prompt."""
@@ -76,13 +106,22 @@ class Needs:
 
     def compute_bytes(self, context_tokens: int, copies: int) -> int:
         """Return the scratch memory of one device for a batch: activations and attention masks."""
-        mask_bytes = 2 * UBATCH_TOKENS * context_tokens  # f16, one row per token of the batch
+        mask_bytes = 2 * UBATCH_TOKENS * context_tokens * self.masks  # f16, one row per token of the batch
         return self.activation_bytes + mask_bytes * copies
 
 
-def add_up(model: ModelFacts, projector: ProjectorFacts | None) -> Needs:
-    """Return what `model` and `projector` need."""
-    slots = tuple(Slot(cache=cache) for cache in (*_caches(model), LayerCache(0)))
+def add_up(
+    model: ModelFacts,
+    projector: ProjectorFacts | None,
+    kv_type: str = "f16",
+    pins: Mapping[int, str] | None = None,
+) -> Needs:
+    """Return what `model` and `projector` need.
+
+    `pins` sends the feed-forward part of a layer, experts and all, to a device. Raises KeyError for an
+    unknown `kv_type`.
+    """
+    slots = tuple(Slot(cache=cache) for cache in (*_caches(model, kv_type), LayerCache(0)))
     embedding_bytes = 0
     for tensor in model.tensors:
         experts = _EXPERTS.match(tensor.name)
@@ -92,15 +131,28 @@ def add_up(model: ModelFacts, projector: ProjectorFacts | None) -> Needs:
             kinds = slots[tensor.layer].experts
             kinds[experts[1]] = kinds.get(experts[1], 0) + tensor.n_bytes
         else:
-            slots[_slot_index(tensor, model.n_layers)].dense_bytes += tensor.n_bytes
+            slot = slots[_slot_index(tensor, model.n_layers)]
+            slot.dense_bytes += tensor.n_bytes
+            if PINNABLE.match(tensor.name):
+                slot.feed_forward_bytes += tensor.n_bytes
     slots[-1].shared_bytes = _tied_output_bytes(model)
-    return Needs(slots, embedding_bytes, _activation_bytes(model), _projector_bytes(projector))
+    for layer, target in (pins or {}).items():
+        slots[layer].pin(target)
+    experts_read = model.experts_used / model.expert_count if model.expert_count else 1.0
+    return Needs(
+        slots,
+        embedding_bytes,
+        _activation_bytes(model),
+        _projector_bytes(projector),
+        experts_read,
+        model.attention_masks,
+    )
 
 
-def _caches(model: ModelFacts) -> tuple[LayerCache, ...]:
-    if model.layer_caches:
-        return model.layer_caches
-    return (LayerCache(-(-model.kv_bytes_per_token // model.n_layers)),) * model.n_layers
+def _caches(model: ModelFacts, kv_type: str) -> tuple[LayerCache, ...]:
+    share = KV_SHARES[kv_type]
+    caches = model.layer_caches or (LayerCache(-(-model.kv_bytes_per_token // model.n_layers)),) * model.n_layers
+    return tuple(LayerCache(math.ceil(cache.bytes_per_token * share), cache.state_bytes) for cache in caches)
 
 
 def _slot_index(tensor: TensorFact, n_layers: int) -> int:

@@ -5,164 +5,196 @@ docs/placement.md explains the rules.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from functools import cache
 
-from app.core.facts import (
-    DevicePlan,
-    Gpu,
-    Hardware,
-    HostPlan,
-    ModelFacts,
-    Plan,
-    ProjectorFacts,
-    TensorOverride,
-)
-from app.hardware.layout import Card, Layout, Share, lay_out
-from app.hardware.needs import GIB, MIB, Needs, add_up
+from app.core.facts import Hardware, ModelFacts, Plan, ProjectorFacts
+from app.hardware.choice import choose_layout
+from app.hardware.layout import Card, Layout, lay_out_by_hand
+from app.hardware.needs import GIB, Needs, add_up
+from app.hardware.result import EXPERT_KINDS, make_plan
+from app.hardware.speed import ASSUMED_GPU_BANDWIDTH, ASSUMED_RAM_BANDWIDTH, Speeds, expect_speed
+from app.hardware.wishes import Alternative, Lesson, Preference, Wishes
 from app.hardware.wording import (
-    card_label,
     context_reasons,
     memory_reasons,
+    overfull_reasons,
     placement_reasons,
     projector_reasons,
+    wish_reasons,
 )
 
-DEFAULT_RESERVE_BYTES = 1024 * MIB
-DISPLAY_RESERVE_BYTES = 512 * MIB  # more on the card that draws the desktop
 RAM_RESERVE_BYTES = 2 * GIB
 CONTEXT_LADDER = (32768, 24576, 16384, 12288, 8192, 6144, 4096)
-# A longer context may push this part of the model out of the GPUs, no more.
-CONTEXT_PRICE = 0.05
+LONG_LADDER = (1048576, 524288, 262144, 196608, 131072, 98304, 65536, 49152, *CONTEXT_LADDER)
+# A longer context may cost this part of the speed, no more.
+CONTEXT_PRICE = {Preference.BALANCED: 0.05, Preference.CONTEXT: 1.0, Preference.SPEED: 0.005}
 
-_EXPERT_KINDS = frozenset({"gate_up", "gate", "up", "down"})
-# Architectures whose down projection llama-cpp-python 0.3.36 marks as F32, which CUDA and Vulkan refuse:
-# in VRAM these experts would be copied to the CPU for every token.
-_DOWN_REFUSED_ARCHS = frozenset({"mistral4"})
+# Architectures whose down projection llama-cpp-python 0.3.36 marks as F32. Where a backend refuses that, these
+# experts would be copied to the CPU for every token.
+_DOWN_MARKED_ARCHS = frozenset({"mistral4"})
+_NO_LESSON = Lesson()
 
 
-@dataclass(frozen=True, slots=True)
-class Wishes:
-    """Hold what the person asked for.
+def plan_placement(
+    model: ModelFacts,
+    projector: ProjectorFacts | None,
+    hardware: Hardware,
+    wishes: Wishes,
+    lesson: Lesson = _NO_LESSON,
+    alternatives: Sequence[Alternative] = (),
+) -> Plan:
+    """Return where the model goes on this machine; when it does not fit, `reasons` say what is missing.
 
-    `context_tokens` 0 lets the planner choose. `reserve_bytes` stays free on every GPU, and a little more on
-    the one that drives the display. `down_experts_in_vram` is for backends that accept them there.
+    `alternatives` are other files of the model, to be named where they would fit.
     """
-
-    context_tokens: int = 0
-    reserve_bytes: int = DEFAULT_RESERVE_BYTES
-    down_experts_in_vram: bool = False
-
-
-def plan_placement(model: ModelFacts, projector: ProjectorFacts | None, hardware: Hardware, wishes: Wishes) -> Plan:
-    """Return where the model goes on this machine; when it does not fit, `reasons` say what is missing."""
-    needs = add_up(model, projector)
-    kinds = _allowed_kinds(model, wishes)
-    cards = _cards(hardware, wishes)
-    ram_bytes = hardware.ram_available_bytes - RAM_RESERVE_BYTES
-
-    def layout_for(context_tokens: int) -> Layout:
-        return lay_out(needs, cards, kinds, context_tokens)
-
-    layout = _choose(layout_for, needs, model, wishes, ram_bytes)
-    fits = layout.host_bytes <= ram_bytes
+    task = _Task.of(model, projector, hardware, wishes, lesson)
+    layout = task.choose()
+    missing_bytes = layout.host_bytes - task.ram_bytes
     reasons = [
-        *placement_reasons(needs, layout, hardware, down_refused="down" not in kinds),
-        *projector_reasons(needs, layout, hardware),
-        *context_reasons(needs, layout, model, wishes.context_tokens),
+        *wish_reasons(wishes, hardware, task.pins_left_out(layout)),
+        *placement_reasons(task.needs, layout, hardware, down_refused="down" not in task.kinds),
+        *projector_reasons(task.needs, layout, hardware),
+        *context_reasons(task.needs, layout, model, wishes.context_tokens),
+        *overfull_reasons(layout, hardware),
     ]
-    if not fits:
-        shorter = _shorter_that_fits(layout_for, layout.context_tokens, ram_bytes)
-        reasons += memory_reasons(needs, layout.host_bytes - ram_bytes, shorter)
-    return _plan(needs, layout, hardware, tuple(reasons), fits=fits)
+    if missing_bytes > 0:
+        reasons += memory_reasons(task.needs, layout.host_bytes, task.ram_bytes, task.shorter(layout), alternatives)
+    plan = make_plan(task.needs, layout, hardware, wishes, tuple(reasons))
+    fits = missing_bytes <= 0 and not layout.overfull
+    return replace(plan, fits=fits, expected_tokens_per_second=round(task.speed(layout), 2))
 
 
-def _allowed_kinds(model: ModelFacts, wishes: Wishes) -> frozenset[str]:
-    if model.arch in _DOWN_REFUSED_ARCHS and not wishes.down_experts_in_vram:
-        return _EXPERT_KINDS - {"down"}
-    return _EXPERT_KINDS
+@dataclass(frozen=True)
+class _Task:
+    """Hold what is asked for one plan, in the terms of layouts."""
+
+    model: ModelFacts
+    needs: Needs
+    cards: tuple[Card, ...]
+    kinds: frozenset[str]
+    ram_bytes: int
+    speeds: Speeds
+    wishes: Wishes
+    layout_for: Callable[[int], Layout]
+
+    @classmethod
+    def of(
+        cls,
+        model: ModelFacts,
+        projector: ProjectorFacts | None,
+        hardware: Hardware,
+        wishes: Wishes,
+        lesson: Lesson,
+    ) -> _Task:
+        pins = _possible_pins(model, hardware, wishes)
+        needs = add_up(model, projector, wishes.kv_type, pins)
+        cards = _cards(hardware, wishes, lesson)
+        kinds = _allowed_kinds(model, hardware, wishes)
+        bandwidths = {number: gpu.bandwidth or ASSUMED_GPU_BANDWIDTH for number, gpu in enumerate(hardware.gpus)}
+        speeds = Speeds(hardware.ram_bandwidth or ASSUMED_RAM_BANDWIDTH, bandwidths, lesson.speed_factor)
+        ram_bytes = hardware.ram_available_bytes - RAM_RESERVE_BYTES - lesson.extra_bytes.get("CPU", 0)
+
+        @cache
+        def layout_for(context_tokens: int) -> Layout:
+            if wishes.split:
+                counts = [max(0, wishes.split.get(card.bus_id, 0)) for card in cards]
+                return lay_out_by_hand(needs, cards, _at_most(counts, model.n_layers), kinds, context_tokens)
+            return choose_layout(
+                needs, cards, kinds, context_tokens, lambda layout: expect_speed(needs, layout, speeds)
+            )
+
+        return cls(model, needs, cards, kinds, ram_bytes, speeds, wishes, layout_for)
+
+    def choose(self) -> Layout:
+        """Return the layout for the context wished for, or for the longest one that costs nothing important."""
+        longest = self.model.training_context
+        if self.wishes.context_tokens:
+            return self.layout_for(min(self.wishes.context_tokens, longest))
+        preference = self.wishes.preference
+        ladder = LONG_LADDER if preference is Preference.CONTEXT else CONTEXT_LADDER
+        steps = sorted({min(step, longest) for step in ladder}, reverse=True)
+        shortest = self.layout_for(steps[-1])
+        for context_tokens in steps[:-1]:
+            layout = self.layout_for(context_tokens)
+            if self._is_worth_it(layout, shortest, preference):
+                return layout
+        return shortest
+
+    def _is_worth_it(self, longer: Layout, shortest: Layout, preference: Preference) -> bool:
+        """Say whether a longer context fits and costs no more than is wished."""
+        leaves_its_card = len(longer.shares) > len(shortest.shares) == 1 and preference is not Preference.CONTEXT
+        fits = longer.host_bytes <= max(self.ram_bytes, shortest.host_bytes) and not longer.overfull
+        allowed = self.speed(shortest) * (1 - CONTEXT_PRICE[preference])
+        return fits and not leaves_its_card and self.speed(longer) >= allowed
+
+    def shorter(self, layout: Layout) -> int | None:
+        """Return the longest shorter context that fits into RAM, if there is one."""
+        for shorter in LONG_LADDER:
+            if shorter < layout.context_tokens and self.layout_for(shorter).host_bytes <= self.ram_bytes:
+                return shorter
+        return None
+
+    def speed(self, layout: Layout) -> float:
+        """Return the tokens per second that are expected of `layout`."""
+        return expect_speed(self.needs, layout, self.speeds)
+
+    def pins_left_out(self, layout: Layout) -> tuple[int, ...]:
+        """Return the layers that could not stay where they were pinned."""
+        used = {"CPU", *(share.card.bus_id for share in layout.shares)}
+        return tuple(layer for layer, target in self.wishes.pins.items() if target not in used)
 
 
-def _cards(hardware: Hardware, wishes: Wishes) -> tuple[Card, ...]:
-    """Return the cards, the roomiest first and the display's last among equals."""
-
-    def budget(gpu: Gpu) -> int:
-        reserve = wishes.reserve_bytes + (DISPLAY_RESERVE_BYTES if gpu.drives_display else 0)
-        return max(gpu.free_bytes - reserve, 0)
-
-    numbered = sorted(
-        enumerate(hardware.gpus), key=lambda item: (-budget(item[1]), item[1].drives_display, item[1].bus_id)
-    )
-    return tuple(Card(number, budget(gpu)) for number, gpu in numbered)
+def _possible_pins(model: ModelFacts, hardware: Hardware, wishes: Wishes) -> dict[int, str]:
+    known = {"CPU", *(gpu.bus_id for gpu in hardware.gpus if wishes.devices is None or gpu.bus_id in wishes.devices)}
+    return {layer: to for layer, to in wishes.pins.items() if 0 <= layer < model.n_layers and to in known}
 
 
-def _choose(
-    layout_for: Callable[[int], Layout], needs: Needs, model: ModelFacts, wishes: Wishes, ram_bytes: int
-) -> Layout:
-    """Return the layout for the context wished for, or for the longest one that costs nothing important."""
-    longest = model.training_context
-    if wishes.context_tokens:
-        return layout_for(min(wishes.context_tokens, longest))
-    ladder = sorted({min(step, longest) for step in CONTEXT_LADDER}, reverse=True)
-    shortest = layout_for(ladder[-1])
-    allowed_bytes = shortest.host_weights_bytes + int(CONTEXT_PRICE * needs.model_bytes)
-    for context_tokens in ladder[:-1]:
-        layout = layout_for(context_tokens)
-        costs_a_card = len(layout.shares) > len(shortest.shares)
-        fits = layout.host_bytes <= max(ram_bytes, shortest.host_bytes)
-        if fits and not costs_a_card and layout.host_weights_bytes <= allowed_bytes:
-            return layout
-    return shortest
+def _allowed_kinds(model: ModelFacts, hardware: Hardware, wishes: Wishes) -> frozenset[str]:
+    if model.arch not in _DOWN_MARKED_ARCHS:
+        return EXPERT_KINDS
+    allowed = wishes.down_experts_in_vram
+    if allowed is None:
+        allowed = bool(hardware.gpus) and all(gpu.takes_f32_experts is True for gpu in hardware.gpus)
+    return EXPERT_KINDS if allowed else EXPERT_KINDS - {"down"}
 
 
-def _shorter_that_fits(layout_for: Callable[[int], Layout], context_tokens: int, ram_bytes: int) -> int | None:
-    for shorter in CONTEXT_LADDER:
-        if shorter < context_tokens and layout_for(shorter).host_bytes <= ram_bytes:
-            return shorter
-    return None
+def _cards(hardware: Hardware, wishes: Wishes, lesson: Lesson) -> tuple[Card, ...]:
+    """Return the cards that may be used: in the order of a split by hand, or the roomiest first.
 
-
-def _plan(needs: Needs, layout: Layout, hardware: Hardware, reasons: tuple[str, ...], *, fits: bool) -> Plan:
-    with_projector = [share for share in layout.shares if share.projector_bytes]
-    return Plan(
-        fits=fits,
-        context_tokens=layout.context_tokens,
-        n_gpu_layers=sum(len(share.slots) for share in layout.shares),
-        tensor_split=tuple(len(share.slots) for share in layout.shares),
-        overrides=_overrides(needs, layout),
-        devices=tuple(_device(share, hardware) for share in layout.shares),
-        host=HostPlan(layout.host_weights_bytes, layout.host_bytes),
-        reasons=reasons,
-        projector_device=hardware.gpus[with_projector[0].card.number].bus_id if with_projector else None,
-    )
-
-
-def _device(share: Share, hardware: Hardware) -> DevicePlan:
-    return DevicePlan(
-        name=card_label(hardware, share.card.number),
-        bus_id=hardware.gpus[share.card.number].bus_id,
-        budget_bytes=share.card.budget_bytes,
-        weights_bytes=share.weights_bytes,
-        kv_bytes=share.cache_bytes,
-        compute_bytes=share.compute_bytes,
-        projector_bytes=share.projector_bytes,
-    )
-
-
-def _overrides(needs: Needs, layout: Layout) -> tuple[TensorOverride, ...]:
-    """Return the patterns that keep experts of the cards' layers in RAM: one per distinct set of layers."""
-    kinds_of: dict[tuple[int, ...], list[str]] = {}
-    for kind in sorted(_EXPERT_KINDS):
-        owners = [index for index, slot in enumerate(needs.slots) if kind in slot.experts]
-        kept = [index for index in owners if kind not in layout.experts.get(index, frozenset())]
-        # Layers that are on the CPU anyway need no override; naming them too allows the short form.
-        if any(index in layout.experts for index in kept):
-            kinds_of.setdefault(() if kept == owners else tuple(kept), []).append(kind)
+    Among equals the faster one comes first and the one with the display last.
+    """
+    cards = [
+        Card(
+            number,
+            max(gpu.free_bytes - wishes.reserve_for(gpu), 0),
+            gpu.bus_id,
+            gpu.bandwidth or ASSUMED_GPU_BANDWIDTH,
+            lesson.extra_bytes.get(gpu.bus_id, 0),
+        )
+        for number, gpu in enumerate(hardware.gpus)
+        if wishes.devices is None or gpu.bus_id in wishes.devices
+    ]
+    if wishes.split:
+        places = {bus_id: place for place, bus_id in enumerate(wishes.split)}
+        return tuple(sorted((card for card in cards if card.bus_id in places), key=lambda card: places[card.bus_id]))
     return tuple(
-        TensorOverride(rf"blk\.{_alternatives(layers)}\.ffn_({'|'.join(kinds)})_exps", "CPU")
-        for layers, kinds in kinds_of.items()
+        sorted(
+            cards,
+            key=lambda card: (
+                -card.budget_bytes,
+                -card.bandwidth,
+                hardware.gpus[card.number].drives_display,
+                card.bus_id,
+            ),
+        )
     )
 
 
-def _alternatives(layers: tuple[int, ...]) -> str:
-    return f"({'|'.join(map(str, layers))})" if layers else r"\d+"
+def _at_most(counts: Sequence[int], n_layers: int) -> list[int]:
+    """Return `counts`, cut off where there are no more layers."""
+    cut: list[int] = []
+    for count in counts:
+        cut.append(min(count, n_layers - sum(cut)))
+    return cut

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from app.core.facts import Hardware, ModelFacts
 from app.hardware.layout import Layout, Share
 from app.hardware.needs import GIB, Needs
+from app.hardware.wishes import Alternative, Wishes
 
 _NEGLIGIBLE_BYTES = GIB // 20  # would read "0.0 GiB"
 
@@ -53,12 +56,48 @@ def context_reasons(needs: Needs, layout: Layout, model: ModelFacts, wished: int
     return (f"A context of {tokens} tokens was chosen; it takes {_gib(cache_bytes)}.",)
 
 
-def memory_reasons(needs: Needs, missing_bytes: int, shorter: int | None) -> tuple[str, ...]:
+def wish_reasons(wishes: Wishes, hardware: Hardware, pins_left_out: Sequence[int]) -> tuple[str, ...]:
+    """Say which wishes shaped the plan, and which could not be met."""
+    reasons: list[str] = []
+    known = {gpu.bus_id for gpu in hardware.gpus}
+    missing = [bus_id for bus_id in (*wishes.split, *(wishes.devices or ())) if bus_id not in known]
+    if missing:
+        reasons.append(f"The card at {missing[0]} was asked for, but it is not here or can't be used.")
+    if wishes.split:
+        reasons.append("The layers are divided as you set it; experts fill what is left.")
+    if pins_left_out:
+        reasons.append(f"Layer {pins_left_out[0] + 1} can't be pinned to a card that holds no layers; it stays in RAM.")
+    if wishes.kv_type != "f16":
+        reasons.append(f"The conversation is kept in {wishes.kv_type}, which takes less memory and is less exact.")
+    return tuple(reasons)
+
+
+def overfull_reasons(layout: Layout, hardware: Hardware) -> tuple[str, ...]:
+    """Say which cards a split by hand fills beyond what is free."""
+    return tuple(
+        f"{card_label(hardware, share.card.number)} is too full by "
+        f"{_gib(max(share.total_bytes - share.card.budget_bytes, 2 * _NEGLIGIBLE_BYTES))}: give it fewer layers, "
+        "a shorter context or a smaller reserve."
+        for share in layout.overfull
+    )
+
+
+def memory_reasons(
+    needs: Needs, needed_bytes: int, ram_bytes: int, shorter: int | None, alternatives: Sequence[Alternative]
+) -> tuple[str, ...]:
     """Say how much RAM is missing, and the nearest thing that would fit."""
-    missing = f"{_gib(max(missing_bytes, _NEGLIGIBLE_BYTES * 2))} of free RAM are missing."
+    missing_bytes = needed_bytes - ram_bytes
+    missing = (
+        f"{_gib(needed_bytes)} of RAM are needed and {_gib(max(ram_bytes, 0))} can be used: "
+        f"{_gib(max(missing_bytes, _NEGLIGIBLE_BYTES * 2))} of free RAM are missing."
+    )
     if shorter:
         return missing, f"With a context of {shorter:,} tokens it would fit."
     possible = needs.model_bytes - missing_bytes
+    fitting = [one for one in alternatives if one.total_bytes <= possible]
+    if fitting:
+        best = max(fitting, key=lambda one: one.total_bytes)
+        return missing, f"{best.title} ({_gib(best.total_bytes)}) would fit; it is under Models."
     if possible < needs.model_bytes // 8:
         return missing, "The model is far too large for this computer; choose a smaller one."
     return missing, (f"Close other programs, or choose a smaller quantization: about {_gib(possible)} would fit.")

@@ -4,6 +4,8 @@
  *   count CODE                 what nvmlDeviceGetCount returns
  *   log PATH                   where init and shutdown are noted
  *   card NAME|BUS_ID|UUID|TOTAL|FREE|DISPLAY|MIG|ERROR|WHERE
+ *   meters CLOCK|WIDTH|TEMPERATURE|LOAD     of the card above: MHz, bits, degrees, percent; -1 is not supported
+ *   process KIND|PID|BYTES|NAME             on the card above: KIND is c (compute) or g (graphics); -1 bytes unknown
  *
  * DISPLAY and MIG are 0, 1 or -1 (not supported). ERROR is a code that WHERE (handle, name, memory, pci, uuid
  * or -) returns.
@@ -12,12 +14,26 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { MAX_CARDS = 16, NOT_SUPPORTED = 3, INVALID_ARGUMENT = 2, UNINITIALIZED = 1 };
+enum { MAX_CARDS = 16, MAX_PROCESSES = 8, INSUFFICIENT_SIZE = 7, NOT_FOUND = 6 };
+enum { NOT_SUPPORTED = 3, INVALID_ARGUMENT = 2, UNINITIALIZED = 1 };
+
+typedef struct {
+    unsigned int pid;
+    unsigned long long used;
+    unsigned int gpu_instance, compute_instance;
+} ProcessInfo;
+
+typedef struct {
+    char kind, name[96];
+    ProcessInfo info;
+} Process;
 
 typedef struct {
     char name[96], bus_id[32], uuid[96], where[16];
     unsigned long long total, free_bytes;
     int display, mig, error;
+    int clock, width, temperature, load, n_processes;
+    Process processes[MAX_PROCESSES];
 } Card;
 
 typedef struct {
@@ -34,15 +50,32 @@ static Card cards[MAX_CARDS];
 static int n_cards, init_code, count_code, initialised;
 static char log_path[512];
 
+static void read_process(const char *line) {
+    Card *card = &cards[n_cards ? n_cards - 1 : 0];
+    Process *process = &card->processes[card->n_processes];
+    long long used;
+    if (card->n_processes < MAX_PROCESSES &&
+        sscanf(line, "process %c|%u|%lld|%95[^\n]", &process->kind, &process->info.pid, &used, process->name) == 4) {
+        process->info.used = (unsigned long long)used;
+        card->n_processes++;
+    }
+}
+
 static void read_script(void) {
     char line[1024];
     FILE *script = fopen(getenv("FAKE_NVML"), "r");
     n_cards = 0;
+    memset(cards, 0, sizeof cards);
     while (script && fgets(line, sizeof line, script)) {
         Card *card = &cards[n_cards];
         if (sscanf(line, "init %d", &init_code) == 1 || sscanf(line, "count %d", &count_code) == 1 ||
             sscanf(line, "log %511s", log_path) == 1)
             continue;
+        Card *last = &cards[n_cards ? n_cards - 1 : 0];
+        read_process(line);
+        if (sscanf(line, "meters %d|%d|%d|%d", &last->clock, &last->width, &last->temperature, &last->load) == 4)
+            continue;
+        card->clock = card->width = card->temperature = card->load = -1;
         if (n_cards < MAX_CARDS &&
             sscanf(line, "card %95[^|]|%31[^|]|%95[^|]|%llu|%llu|%d|%d|%d|%15s", card->name, card->bus_id, card->uuid,
                    &card->total, &card->free_bytes, &card->display, &card->mig, &card->error, card->where) == 9)
@@ -133,3 +166,60 @@ int nvmlDeviceGetMigMode(Card *card, unsigned int *current, unsigned int *pendin
     return card->mig < 0 ? NOT_SUPPORTED : 0;
 }
 #endif
+
+static int answer(unsigned int *target, int value) {
+    *target = (unsigned int)value;
+    return value < 0 ? NOT_SUPPORTED : 0;
+}
+
+int nvmlDeviceGetTemperature(Card *card, unsigned int sensor, unsigned int *degrees) {
+    (void)sensor;
+    return answer(degrees, card->temperature);
+}
+
+int nvmlDeviceGetMaxClockInfo(Card *card, unsigned int kind, unsigned int *mhz) {
+    return kind == 2 ? answer(mhz, card->clock) : INVALID_ARGUMENT; /* 2 is the memory's */
+}
+
+int nvmlDeviceGetMemoryBusWidth(Card *card, unsigned int *bits) {
+    return answer(bits, card->width);
+}
+
+int nvmlDeviceGetUtilizationRates(Card *card, unsigned int *rates) {
+    rates[1] = 0;
+    return answer(&rates[0], card->load);
+}
+
+int nvmlSystemGetDriverVersion(char *version, unsigned int size) {
+    return copy(version, size, "570.86.10");
+}
+
+int nvmlSystemGetProcessName(unsigned int pid, char *name, unsigned int size) {
+    for (int card = 0; card < n_cards; card++)
+        for (int index = 0; index < cards[card].n_processes; index++)
+            if (cards[card].processes[index].info.pid == pid)
+                return copy(name, size, cards[card].processes[index].name);
+    return NOT_FOUND;
+}
+
+static int list_processes(const Card *card, char kind, unsigned int *count, ProcessInfo *infos) {
+    unsigned int room = *count;
+    *count = 0;
+    for (int index = 0; index < card->n_processes; index++)
+        if (card->processes[index].kind == kind && (*count)++ < room)
+            infos[*count - 1] = card->processes[index].info;
+    return *count > room ? INSUFFICIENT_SIZE : 0;
+}
+
+#ifdef OLD_DRIVER
+#define nvmlDeviceGetComputeRunningProcesses_v3 nvmlDeviceGetComputeRunningProcesses_v2
+#define nvmlDeviceGetGraphicsRunningProcesses_v3 nvmlDeviceGetGraphicsRunningProcesses_v2
+#endif
+
+int nvmlDeviceGetComputeRunningProcesses_v3(Card *card, unsigned int *count, ProcessInfo *infos) {
+    return list_processes(card, 'c', count, infos);
+}
+
+int nvmlDeviceGetGraphicsRunningProcesses_v3(Card *card, unsigned int *count, ProcessInfo *infos) {
+    return list_processes(card, 'g', count, infos);
+}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import json
+import sys
 from pathlib import Path
 
 from gguf.constants import GGML_QUANT_SIZES, GGMLQuantizationType
@@ -117,3 +118,8 @@ def moe_30b() -> ModelFacts:
 
 
 PROJECTOR = ProjectorFacts(Path("/models/mmproj.gguf"), "pixtral", 14, 1540, 2, 4096, 830_000_000)
+
+
+def says(text: str) -> list[str]:
+    """Return a command that stands in for the engine and writes `text`."""
+    return [sys.executable, "-c", f"print({text!r})"]

@@ -90,6 +90,14 @@ def test_two_cards(ask: Ask, tmp_path: Path) -> None:
     far = Card(bus_id="00000000:C1:00.0", uuid="GPU-2", free=20 * GIB, display=1)
     found = ask(f"log {log}", far.line(), Card().line())
     assert found["notes"] == []
+    details = {
+        "bandwidth": 0.0,
+        "driver": "570.86.10",
+        "temperature_c": None,
+        "load_percent": None,
+        "processes": [],
+        "takes_f32_experts": None,
+    }
     assert found["gpus"] == [
         {
             "name": "NVIDIA GeForce RTX 4090",
@@ -98,6 +106,7 @@ def test_two_cards(ask: Ask, tmp_path: Path) -> None:
             "total_bytes": 24 * GIB,
             "free_bytes": 23 * GIB,
             "drives_display": False,
+            **details,
         },
         {
             "name": "NVIDIA GeForce RTX 4090",
@@ -106,6 +115,7 @@ def test_two_cards(ask: Ask, tmp_path: Path) -> None:
             "total_bytes": 24 * GIB,
             "free_bytes": 20 * GIB,
             "drives_display": True,
+            **details,
         },
     ]
     assert log.read_text().split() == ["init", "shutdown", "init", "shutdown"]
@@ -162,7 +172,7 @@ def test_a_card_divided_into_instances(ask: Ask) -> None:
     found = ask(Card(name="NVIDIA H100", mig=1).line(), Card(mig=0, uuid="GPU-2").line())
     assert [gpu["uuid"] for gpu in found["gpus"]] == ["GPU-2"]
     assert found["notes"] == [
-        "NVIDIA H100 is divided into instances (MIG) and is not used. Turn MIG off to use the whole GPU."
+        "NVIDIA H100 is divided into instances (MIG): at most one of them is used. Turn MIG off to use the whole GPU."
     ]
 
 
@@ -180,6 +190,57 @@ def test_a_driver_without_cards(ask: Ask) -> None:
 
 def test_an_old_driver_that_knows_no_mig_and_no_display(tmp_path: Path) -> None:
     library = compile_fake(tmp_path, "-DOLD_DRIVER")
-    found = ask_child(library, tmp_path / "script.txt", Card(display=-1).line())
+    found = ask_child(library, tmp_path / "script.txt", Card(display=-1).line(), "process c|7|1024|/usr/bin/solver")
     assert [(gpu["uuid"], gpu["drives_display"]) for gpu in found["gpus"]] == [("GPU-1", False)]
+    assert found["gpus"][0]["processes"] == [{"pid": 7, "name": "solver", "used_bytes": 1024}]
     assert found["notes"] == []
+
+
+def test_meters_and_the_memory_s_speed(ask: Ask) -> None:
+    found = ask(Card().line(), "meters 10501|384|61|97", Card(bus_id="00000000:02:00.0").line(), "meters 2619|-1|-1|0")
+    first, second = found["gpus"]
+    assert first["bandwidth"] == 10501e6 * 2 * 384 / 8  # the card's 1,008 GB/s
+    assert (first["temperature_c"], first["load_percent"], first["driver"]) == (61, 97, "570.86.10")
+    assert (second["bandwidth"], second["temperature_c"], second["load_percent"]) == (0.0, None, 0)
+
+
+def test_who_holds_memory(ask: Ask) -> None:
+    (gpu,) = ask(
+        Card().line(),
+        f"process g|100|{GIB}|/usr/lib/xorg/Xorg",
+        f"process c|200|{5 * GIB}|C:\\Games\\game.exe --fullscreen",
+        "process g|300|-1|/usr/bin/browser",
+        f"process c|100|{GIB // 2}|/usr/lib/xorg/Xorg",
+    )["gpus"]
+    assert gpu["processes"] == [
+        {"pid": 200, "name": "game.exe", "used_bytes": 5 * GIB},
+        {"pid": 100, "name": "Xorg", "used_bytes": GIB},
+        {"pid": 300, "name": "browser", "used_bytes": 0},
+    ]
+
+
+def test_a_card_lost_in_mid_session(library: Path, tmp_path: Path) -> None:
+    """The same process reads again after the card has gone, and again after it has come back."""
+    script, lost = tmp_path / "script.txt", Card(error=15, where="handle").line()
+    other = Card(bus_id="00000000:02:00.0", uuid="GPU-2").line()
+    code = (
+        "import json, sys, pathlib\n"
+        "from app.hardware.gpus import read_gpus\n"
+        "for line in json.loads(sys.argv[2]):\n"
+        "    pathlib.Path(sys.argv[1]).write_text(line + '\\n')\n"
+        "    gpus, notes = read_gpus()\n"
+        "    print(json.dumps([[gpu.uuid for gpu in gpus], notes]))\n"
+    )
+    steps = [f"{Card().line()}\n{other}", f"{lost}\n{other}", f"{Card().line()}\n{other}"]
+    done = subprocess.run(
+        [sys.executable, "-W", "error", "-c", code, str(script), json.dumps(steps)],
+        cwd=ROOT,
+        env=os.environ | {"LD_LIBRARY_PATH": str(library), "FAKE_NVML": str(script)},
+        check=True,
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    before, gone, back = map(json.loads, done.stdout.splitlines())
+    assert before == back == [["GPU-1", "GPU-2"], []]
+    assert gone == [["GPU-2"], ["GPU 1 has stopped answering. Restart the computer to use it again."]]

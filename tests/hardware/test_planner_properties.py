@@ -9,7 +9,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.core.facts import Gpu, Hardware, ModelFacts, Plan, TensorRole
-from app.hardware.planner import Wishes, plan_placement
+from app.hardware.planner import plan_placement
+from app.hardware.wishes import Wishes
 from tests.hardware.llama_rules import CPU, caches_by_device, weights_by_device
 from tests.hardware.model_tables import PROJECTOR, dense, dense_8b, dense_70b, mistral_119b, moe_30b
 
