@@ -21,7 +21,7 @@ from app.engine.protocol import (
     Request,
     RequestFailed,
 )
-from app.engine.wire import Cancel, Message, MessageTooLarge, WireError
+from app.engine.wire import AnswerNow, Cancel, Forget, Message, MessageTooLarge, WireError
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +31,8 @@ _LastEvent = Loaded | Generated | Measured | RequestFailed
 class ChildEngine:
     """Run the engine (`app.engine.protocol.Engine`) in a child process that starts with the first load.
 
-    `command` starts the child; tests pass a scripted one. Times are in seconds.
+    `command` starts the child; tests pass a scripted one. Times are in seconds. A child that says nothing at all
+    for `silence_timeout_s` is ended.
     """
 
     def __init__(
@@ -40,11 +41,12 @@ class ChildEngine:
         command: Sequence[str] | None = None,
         *,
         greeting_timeout_s: float = 60.0,
+        silence_timeout_s: float = 45.0,
         patience_s: float = 2.0,
     ) -> None:
         self._listener = listener
         self._command = list(command) if command is not None else engine_command()
-        self._greeting_timeout_s = greeting_timeout_s
+        self._timeouts_s = greeting_timeout_s, silence_timeout_s
         self._patience_s = patience_s
         self._lock = threading.Lock()
         self._process: EngineProcess | None = None
@@ -72,10 +74,17 @@ class ChildEngine:
 
     def cancel(self) -> None:
         """Stop the request under way, if any, as soon as llama.cpp allows. Safe from any thread."""
-        with self._lock:
-            process, under_way = self._process, self._under_way
-        if process is not None and under_way is not None:
-            process.send(Cancel(under_way))
+        self._send_of_request(Cancel)
+
+    def answer_now(self) -> None:
+        """Let the reasoning under way end, or not begin, so that the answer follows. Safe from any thread."""
+        self._send_of_request(AnswerNow)
+
+    def forget(self, chat_id: str | None) -> None:
+        """Keep nothing more of a chat; of None, of any chat on disk until the next load. Safe from any thread."""
+        process = self._process
+        if process is not None:
+            process.send(Forget(chat_id))
 
     def close(self) -> None:
         """End the process and wait for it. No event comes after this returns."""
@@ -90,6 +99,12 @@ class ChildEngine:
 
     # --- requests ---
 
+    def _send_of_request(self, kind: type[Cancel] | type[AnswerNow]) -> None:
+        with self._lock:
+            process, under_way = self._process, self._under_way
+        if process is not None and under_way is not None:
+            process.send(kind(under_way))
+
     def _process_for(self, request: Request) -> EngineProcess:
         with self._lock:
             if self._closed:
@@ -97,7 +112,7 @@ class ChildEngine:
             if self._process is None:
                 if not isinstance(request, LoadRequest):
                     raise ModelNotLoaded("No model is open. Open a model first.")
-                process = EngineProcess(self._command, self._on_message, self._on_end, self._greeting_timeout_s)
+                process = EngineProcess(self._command, self._on_message, self._on_end, *self._timeouts_s)
                 process.start()
                 self._process = process
             self._under_way = request.request_id

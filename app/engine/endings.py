@@ -7,21 +7,33 @@ import signal
 import sys
 from dataclasses import dataclass
 
-from app.core.errors import EngineCrashed, EngineUnavailable
-from app.engine.wire import EXIT_WITHOUT_LIBRARY
+from app.core.errors import EngineCrashed, EngineOutOfGpuMemory, EngineOutOfMemory, EngineUnavailable
+from app.engine.wire import EXIT_STUCK, EXIT_WITHOUT_LIBRARY, Beat
 
 _MEMORY = re.compile(r"out of memory|bad_alloc|failed to allocate|unable to allocate|cannot allocate", re.IGNORECASE)
+_GPU = re.compile(r"\b(CUDA|cudaMalloc|hipMalloc|ROCm|Vulkan|SYCL|device memory)", re.IGNORECASE)
+# What native code prints last when it does not say it through llama.cpp.
+_SAID = re.compile(r"what\(\): *(?P<what>.*)|(?P<whole>.*\bAssert(?:ion)?\b.*failed.*|CUDA error: .*|MemoryError\b.*)")
+_PLACE = re.compile(r"^(?P<path>\S*[/\\])?(?P<file>[^/\\\s:]+):(?P<line>\d+): *")
+_QUOTED_CHARACTERS = 140
+_SCARCE = 0.08  # of all RAM
+_GIB = 1 << 30
+_UNKNOWN = Beat(0, 0, 0)
 
 _CAUSES = {
-    "killed": "it was killed, perhaps because memory ran out",
+    "killed": "it was killed from outside",
     "memory": "memory ran out",
+    "gpu memory": "a graphics card’s memory ran out",
     "processor": "it uses instructions that this processor does not have",
     "fault": "it or a graphics driver made a memory error",
     "reading": "the model's file could not be read any more, perhaps it was changed or its disk is gone",
     "check": "it found a mistake in its own work",
     "babble": "it sent something that this program does not understand",
+    "silence": "it did not answer any more",
+    "stuck": "its work hung",
     "error": "it met an error it could not handle",
 }
+_KINDS = {"memory": EngineOutOfMemory, "gpu memory": EngineOutOfGpuMemory}
 _SIGNALS = {
     "SIGKILL": "killed",
     "SIGTERM": "killed",
@@ -46,7 +58,9 @@ class Ending:
     """Describe how an engine's process ended.
 
     `exit_code` is as `subprocess` has it: negative for a signal on POSIX. `last_words` is what native code
-    said when it gave up, `tail` the end of stderr. `greeted` is whether the process ever said hello.
+    said when it gave up, `tail` the end of stderr. `greeted` is whether the process ever said hello, `fell_silent`
+    whether it was ended for saying nothing more. `beat` is the last it told of memory, `memory_kills` how many
+    processes the system ended for want of memory meanwhile.
     """
 
     exit_code: int
@@ -54,6 +68,9 @@ class Ending:
     tail: str
     babbled: bool
     greeted: bool
+    fell_silent: bool = False
+    beat: Beat = _UNKNOWN
+    memory_kills: int = 0
 
 
 def explain(ending: Ending) -> EngineCrashed | EngineUnavailable:
@@ -68,16 +85,66 @@ def explain(ending: Ending) -> EngineCrashed | EngineUnavailable:
             "The engine could not be started: its process ended at once or is of another version of this "
             "program. Install the program again; the log says more."
         )
-    return EngineCrashed(f"The engine stopped unexpectedly ({_CAUSES[_cause(ending)]}).")
+    cause = _cause(ending)
+    return _KINDS.get(cause, EngineCrashed)(f"The engine stopped unexpectedly ({_phrase(cause, ending)}).")
+
+
+def _phrase(cause: str, ending: Ending) -> str:
+    phrase = _CAUSES[cause]
+    if cause in {"killed", "memory"} and ending.beat.total_bytes:
+        return phrase + _numbers(ending.beat)
+    if cause == "killed":
+        return "it was killed, perhaps because memory ran out"
+    if cause == "stuck":
+        return ending.last_words or phrase
+    said = quote(ending) if cause in {"check", "error", "gpu memory"} else ""
+    return f"{phrase}: “{said}”" if said else phrase
+
+
+def _numbers(beat: Beat) -> str:
+    held, free, total = (f"{size / _GIB:.1f}" for size in (beat.memory_bytes, beat.available_bytes, beat.total_bytes))
+    return f": it held {held} GiB, and {free} of {total} GiB were free"
+
+
+def quote(ending: Ending) -> str:
+    """Return in a few words what native code said before it gave up, empty if it said nothing."""
+    said = ending.last_words or _last_said(ending.tail)
+    first = next((line.strip() for line in said.splitlines() if line.strip()), "")
+    if place := _PLACE.match(first):
+        first = f"{first[place.end() :]}, {place['file']}:{place['line']}"
+    first = "".join(letter for letter in first if letter.isprintable())
+    return first if len(first) <= _QUOTED_CHARACTERS else first[:_QUOTED_CHARACTERS].rstrip() + "…"
+
+
+def _last_said(tail: str) -> str:
+    for line in reversed(tail.splitlines()):
+        if found := _SAID.search(line):
+            return found["what"] or found["whole"] or ""
+    return ""
 
 
 def _cause(ending: Ending) -> str:
     if ending.babbled:
         return "babble"
+    if ending.fell_silent:
+        return "silence"
+    if ending.exit_code == EXIT_STUCK:
+        return "stuck"
     cause = _by_exit_code(ending.exit_code)
-    if cause in {"check", "error"} and _MEMORY.search(f"{ending.last_words}\n{ending.tail}"):
-        return "memory"
-    return cause
+    said = f"{ending.last_words}\n{ending.tail}"
+    if cause in {"check", "error"} and _MEMORY.search(said):
+        return "gpu memory" if _GPU.search(_memory_line(said)) else "memory"
+    return "memory" if cause == "killed" and _was_memory(ending) else cause
+
+
+def _memory_line(said: str) -> str:
+    return next(line for line in said.splitlines() if _MEMORY.search(line))
+
+
+def _was_memory(ending: Ending) -> bool:
+    """Return whether a killed process was killed by the system for want of memory, as far as can be known."""
+    beat = ending.beat
+    return ending.memory_kills > 0 or 0 < beat.total_bytes * _SCARCE > beat.available_bytes
 
 
 def _by_exit_code(exit_code: int) -> str:

@@ -1,27 +1,29 @@
-"""Pictures as the model gets them: checked, upright, RGB, on the grid of Mistral's reference."""
+"""Pictures from files of strangers: checked, decoded, upright, RGB, and what they cost on the reference's grid."""
 
 from __future__ import annotations
 
 import io
 import warnings
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import cast
 
+import pi_heif  # type: ignore[import-untyped]  # it ships no types
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from app.core.errors import PictureError, PictureTooLarge, PictureTooSmall, PictureUnreadable
+from app.core.errors import PictureError, PictureTooLarge, PictureUnreadable
 
 MAX_FILE_BYTES = 64 << 20
 MAX_PIXELS = 100_000_000
-MIN_SIDE = 2  # llama.cpp ends the process below
 LONGEST_SIDE = 1540
 CELL = 28  # pixels a side that become one token: patches of 14, merged 2 x 2
 
-_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF", "AVIF")
-_READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF or AVIF"
-_HEIF_BRANDS = (b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1")
+_FORMATS = ("PNG", "JPEG", "WEBP", "GIF", "BMP", "TIFF")
+_READABLE = "PNG, JPEG, WebP, GIF, BMP, TIFF, HEIC or AVIF"
+_HEAD_BYTES = 4096
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,46 +36,20 @@ class PictureInfo:
     tokens: int
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedPicture:
-    """Hold a picture ready for the projector: 3 bytes per pixel, rows from the top."""
-
-    width: int
-    height: int
-    rgb: bytes
-    tokens: int
-
-
 def inspect_picture(data: bytes) -> PictureInfo:
     """Decode a file's bytes once and say what they hold. Raises PictureError."""
-    with _opened(data) as image:
+    with opened(data) as image:
         media_type = Image.MIME[image.format or ""]
         _load_upright(image)
         width, height = image.size
     return PictureInfo(width, height, media_type, image_tokens(width, height))
 
 
-def prepare_picture(data: bytes, longest_side: int = LONGEST_SIDE) -> PreparedPicture:
-    """Return the picture upright, over white, with sides that are whole numbers of cells. Raises PictureError.
-
-    No side is longer than `longest_side` pixels. The first image of an animation counts.
-    Source of the size: mistral-common, ImageEncoder.
-    """
-    with _opened(data) as image:
-        _load_upright(image)
-        upright = _to_rgb(image)
-        columns, rows = image_grid(*upright.size, longest_side)
-        size = (columns * CELL, rows * CELL)
-        resized = upright if upright.size == size else upright.resize(size, Image.Resampling.BICUBIC)
-        return PreparedPicture(*size, resized.tobytes(), _count_tokens(columns, rows))
-
-
 def make_thumbnail(data: bytes, longest: int = 256) -> bytes:
     """Return a PNG of the picture whose longest side has at most `longest` pixels. Raises PictureError."""
-    with _opened(data) as image:
+    with opened(data) as image:
         image.draft(image.mode, (2 * longest, 2 * longest))  # lets JPEG decode at a fraction of its size
-        _load_upright(image)
-        small = _to_rgb(image)
+        small = to_upright_rgb(image)
         small.thumbnail((longest, longest))
         target = io.BytesIO()
         small.save(target, "PNG")
@@ -88,24 +64,24 @@ def image_grid(width: int, height: int, longest_side: int = LONGEST_SIDE) -> tup
     return (width - 1) // CELL + 1, (height - 1) // CELL + 1
 
 
-def image_tokens(width: int, height: int) -> int:
+def image_tokens(width: int, height: int, longest_side: int = LONGEST_SIDE) -> int:
     """Return what a picture costs in the context: one token per cell, and one at the end of every row."""
-    return _count_tokens(*image_grid(width, height))
-
-
-def _count_tokens(columns: int, rows: int) -> int:
+    columns, rows = image_grid(width, height, longest_side)
     return columns * rows + rows
 
 
 @contextmanager
-def _opened(data: bytes) -> Iterator[Image.Image]:
-    """Open `data` if its header is harmless; what goes wrong in the block is the picture's fault."""
+def opened(data: bytes) -> Iterator[Image.Image]:
+    """Open `data` if its header is harmless; what goes wrong in the block is the picture's fault.
+
+    Raises PictureError.
+    """
     _check_bytes(data)
     try:
         with warnings.catch_warnings():
             # Pillow warns of odd metadata and of sizes that are judged here.
             warnings.simplefilter("ignore")
-            with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+            with Image.open(io.BytesIO(data), formats=_formats_of(data)) as image:
                 _check_size(*image.size)
                 yield image
     except PictureError:
@@ -130,31 +106,59 @@ def _check_bytes(data: bytes) -> None:
 def _check_size(width: int, height: int) -> None:
     if width * height > MAX_PIXELS:
         raise _too_many_pixels()
-    if min(width, height) < MIN_SIDE:
-        raise PictureTooSmall(f"This picture has only {width} × {height} pixels; the model needs at least 2 × 2.")
-    ratio = max(width, height) / LONGEST_SIDE
-    if ratio > 1 and round(min(width, height) / ratio) < 1:
-        raise PictureTooSmall(
-            f"This picture of {width} × {height} pixels is too narrow: nothing would be left of its short side. "
-            "Cut out the part that matters."
-        )
 
 
 def _too_many_pixels() -> PictureTooLarge:
     return PictureTooLarge(f"This picture has more than {MAX_PIXELS // 1_000_000} million pixels. Use a smaller one.")
 
 
+def _formats_of(data: bytes) -> tuple[str, ...]:
+    """Return the formats to try. HEIC and AVIF share a container: which codec is inside, its brands tell."""
+    if data[4:8] != b"ftyp":
+        return _FORMATS
+    brands = data[8 : min(int.from_bytes(data[:4]), _HEAD_BYTES)]
+    if b"avif" in brands or b"avis" in brands:
+        return ("AVIF",)
+    _know_heif()
+    return ("HEIF",)
+
+
+@cache
+def _know_heif() -> None:
+    pi_heif.register_heif_opener(thumbnails=False, depth_images=False, aux_images=False)
+
+
 def _unknown_kind(data: bytes) -> str:
-    start = data[:4096].lstrip(b"\xef\xbb\xbf \t\r\n")
-    if start.startswith((b"<svg", b"<?xml", b"<!--", b"<!DOCTYPE svg")) and b"<svg" in start:
+    head = _unpacked(data)[:_HEAD_BYTES]
+    if head.startswith((b"\xff\xfe", b"\xfe\xff")):
+        head = head.decode("utf-16", "replace").encode()
+    head = head.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if head.startswith(b"<") and (b"<svg" in head or b":svg" in head):
         return "SVG drawings can’t be read. Export the drawing as PNG and attach that."
-    if data[4:8] == b"ftyp" and data[8:12] in _HEIF_BRANDS:
-        return "HEIC pictures can’t be read. Save the picture as JPEG or PNG and attach that."
+    if b"%PDF-" in head:
+        return "PDF documents can’t be read. Export the page as PNG and attach that."
     return f"This is not a picture that can be read. Use {_READABLE}."
+
+
+def _unpacked(data: bytes) -> bytes:
+    """Return the beginning of what is packed in `data` (SVGZ is an SVG in gzip), or of `data` itself."""
+    if not data.startswith(b"\x1f\x8b"):
+        return data
+    try:
+        return zlib.decompressobj(zlib.MAX_WBITS | 16).decompress(data, _HEAD_BYTES)
+    except zlib.error:
+        return data
+
+
+def to_upright_rgb(image: Image.Image) -> Image.Image:
+    """Decode `image` and return it upright and in RGB."""
+    _load_upright(image)
+    return _to_rgb(image)
 
 
 def _load_upright(image: Image.Image) -> None:
     image.load()
+    _check_size(*image.size)  # HEIC headers may state less than the picture has
     ImageOps.exif_transpose(image, in_place=True)
 
 

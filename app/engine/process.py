@@ -16,7 +16,8 @@ from typing import BinaryIO
 
 from app.core.errors import EngineUnavailable
 from app.engine.endings import Ending
-from app.engine.wire import PROTOCOL_VERSION, Hello, LastWords, Message, WireError, pack, read_messages
+from app.engine.watchdog import Watchdog
+from app.engine.wire import PROTOCOL_VERSION, Beat, Goodbye, Hello, LastWords, Message, WireError, pack, read_messages
 
 log = logging.getLogger(__name__)
 child_log = logging.getLogger("app.engine.child")
@@ -25,6 +26,8 @@ _ROOT = Path(__file__).resolve().parents[2]
 _TAIL_LINES = 60
 _LINE_BYTES = 2000
 _LINGER_S = 5.0
+_SAVING_SHARE = 0.4  # of the patience with an ending child: for copying, and once more for writing
+_VMSTAT = Path("/proc/vmstat")
 
 
 def engine_command() -> list[str]:
@@ -39,6 +42,8 @@ def child_environment() -> dict[str, str]:
     environment = dict(os.environ)
     # Device order as the driver's other tools have it; the program itself goes by bus id.
     environment["CUDA_DEVICE_ORDER"] = "PCI_BUS_ID"
+    # Before it gives up, ggml would start a debugger and wait for it, which hangs when memory has run out.
+    environment["GGML_NO_BACKTRACE"] = "1"
     if not getattr(sys, "frozen", False):
         # The current folder may be anyone's: no module must be imported from it.
         environment["PYTHONSAFEPATH"] = "1"
@@ -58,15 +63,19 @@ class EngineProcess:
         on_message: Callable[[Message], None],
         on_end: Callable[[EngineProcess, Ending], None],
         greeting_timeout_s: float,
+        silence_timeout_s: float,
     ) -> None:
         self._command = list(command)
         self._on_message = on_message
         self._on_end = on_end
-        self._greeting_timeout_s = greeting_timeout_s
+        self._silence_timeout_s = silence_timeout_s
+        self._watchdog = Watchdog(greeting_timeout_s, self._give_up)
         self._writing = threading.Lock()
         self._tail: deque[str] = deque(maxlen=_TAIL_LINES)
         self._last_words = ""
-        self._greeted = False
+        self._greeted = self._babbled = self._fell_silent = False
+        self._beat = Beat(0, 0, 0)
+        self._ending = threading.Lock()  # kept by whoever tells the end
         self._popen: subprocess.Popen[bytes]
         self._thread = threading.Thread(target=self._run, name="engine-reader", daemon=True)
         self._started: queue.SimpleQueue[OSError | None] = queue.SimpleQueue()
@@ -97,8 +106,7 @@ class EngineProcess:
     def stop(self, patience_s: float) -> None:
         """Ask the child to end by closing its input, kill it after `patience_s`, and wait for its end."""
         if self._writing.acquire(timeout=patience_s):
-            with suppress(OSError):
-                _pipe(self._popen.stdin).close()
+            self._say_goodbye(patience_s)
             self._writing.release()
         else:  # someone waits for a child that no longer reads
             self._popen.kill()
@@ -106,7 +114,17 @@ class EngineProcess:
         if self._thread.is_alive():
             log.info("the engine did not end when asked and is killed")
             self._popen.kill()
-            self._thread.join()
+            self._thread.join(_LINGER_S)
+
+    def _say_goodbye(self, patience_s: float) -> None:
+        stdin = _pipe(self._popen.stdin)
+        with suppress(OSError, ValueError):
+            if os.name != "nt":  # a child that no longer reads must not hold up the end
+                os.set_blocking(stdin.fileno(), False)
+            stdin.write(pack(Goodbye(patience_s * _SAVING_SHARE)))
+            stdin.flush()
+        with suppress(OSError):
+            stdin.close()
 
     # --- on the thread ---
 
@@ -119,14 +137,20 @@ class EngineProcess:
         self._started.put(None)
         listening = threading.Thread(target=self._keep_log, name="engine-stderr", daemon=True)
         listening.start()
-        babbled = self._read_until_end()
+        kills_before = _memory_kills()
+        self._read_until_end()
         exit_code = self._wait()
         listening.join(timeout=1)
         with self._writing, suppress(OSError):
             _pipe(self._popen.stdin).close()
         _pipe(self._popen.stdout).close()
-        ending = Ending(exit_code, self._last_words, "\n".join(self._tail), babbled, self._greeted)
-        self._on_end(self, ending)
+        self._tell_end(exit_code, _memory_kills() - kills_before)
+
+    def _tell_end(self, exit_code: int, memory_kills: int) -> None:
+        if self._ending.acquire(blocking=False):
+            tail = "\n".join(self._tail)
+            flags = self._babbled, self._greeted, self._fell_silent
+            self._on_end(self, Ending(exit_code, self._last_words, tail, *flags, self._beat, memory_kills))
 
     def _spawn(self) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
@@ -138,22 +162,27 @@ class EngineProcess:
             creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
         )
 
-    def _read_until_end(self) -> bool:
-        """Pass messages on; return whether something came that is no message of this protocol."""
-        watchdog = threading.Timer(self._greeting_timeout_s, self._popen.kill)
-        watchdog.daemon = True
-        watchdog.start()
+    def _read_until_end(self) -> None:
+        self._watchdog.start()
         try:
             for message in read_messages(_pipe(self._popen.stdout)):
-                watchdog.cancel()
+                self._watchdog.hear()
                 self._take(message)
         except WireError as complaint:
             log.info("the engine is killed for what it sent: %s", complaint)
+            self._babbled = True
             self._popen.kill()
-            return True
         finally:
-            watchdog.cancel()
-        return False
+            self._watchdog.stop()
+
+    def _give_up(self) -> None:
+        """End a process that says nothing, on the watchdog's thread."""
+        log.info("the engine said nothing for %s seconds and is killed", self._watchdog.limit_s)
+        self._fell_silent = True
+        self._popen.kill()
+        self._thread.join(_LINGER_S)
+        if self._thread.is_alive():  # it is stuck in its driver, where no signal reaches it
+            self._tell_end(-1, 0)
 
     def _take(self, message: Message) -> None:
         match message:
@@ -161,6 +190,9 @@ class EngineProcess:
                 if version != PROTOCOL_VERSION:
                     raise WireError(f"it speaks version {version}, this program {PROTOCOL_VERSION}")
                 self._greeted = True
+                self._watchdog.limit_s = self._silence_timeout_s
+            case Beat():
+                self._beat = message
             case LastWords(text=text):
                 self._last_words = text
             case _ if self._greeted:
@@ -181,6 +213,15 @@ class EngineProcess:
                 text = line.decode("utf-8", "replace").rstrip()
                 self._tail.append(text)
                 child_log.log(logging.INFO if text.startswith(("E ", "W ")) else logging.DEBUG, "%s", text)
+
+
+def _memory_kills() -> int:
+    """Return how many processes the system has ended for want of memory, 0 where it does not count them."""
+    try:
+        counts = dict(line.split(" ", 1) for line in _VMSTAT.read_text(encoding="ascii").splitlines())
+    except OSError:
+        return 0
+    return int(counts.get("oom_kill", 0))
 
 
 def _pipe(stream: object) -> BinaryIO:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count, groupby, islice
 
 from app.core.messages import ReasoningEffort, Role
 from app.engine.protocol import PromptMessage
@@ -44,24 +45,23 @@ Segment = Control | Plain | Markup | ImageSlot
 def render_mistral(messages: Sequence[PromptMessage], effort: ReasoningEffort) -> tuple[Segment, ...]:
     """Return the prompt of `messages` in Mistral's format v15, up to where the answer begins.
 
-    A system message stands first and becomes the system prompt. The settings block follows it and is always
-    there; an answer starts right behind `[/INST]`, and the model writes `[THINK]` itself. Pictures go before
-    the text.
-    Source: mistral-common, InstructTokenizerV15.
+    The settings block stands before the first question; an answer starts right behind `[/INST]`, and the model
+    writes `[THINK]` itself. Neighbours of one role become one message, except for system prompts.
+    Source: mistral-common, InstructTokenizerV15 and InstructRequestNormalizerV15.
     """
     segments: list[Segment] = [Control("<s>")]
-    rest = list(messages)
-    if rest and rest[0].role is Role.SYSTEM:
-        segments += _wrapped("SYSTEM_PROMPT", rest.pop(0).text)
-    segments += _wrapped("MODEL_SETTINGS", json.dumps({"reasoning_effort": effort.value}))
-    n_pictures = 0
-    for message in rest:
-        if message.role is Role.ASSISTANT:
-            segments += _answer(message)
-            continue
-        slots = [ImageSlot(n_pictures + number) for number in range(len(message.pictures))]
-        n_pictures += len(slots)
-        segments += [Control("[INST]"), *slots, *_plain(message.text), Control("[/INST]")]
+    settings = _wrapped("MODEL_SETTINGS", json.dumps({"reasoning_effort": effort.value}))
+    slots = map(ImageSlot, count())
+    for role, neighbours in groupby(messages, key=lambda message: message.role):
+        match role:
+            case Role.SYSTEM:
+                for message in neighbours:
+                    segments += _wrapped("SYSTEM_PROMPT", message.text)
+            case Role.USER:
+                segments += [*settings, Control("[INST]"), *_question(neighbours, slots), Control("[/INST]")]
+                settings = []
+            case Role.ASSISTANT:
+                segments += [*_answer(neighbours), Control("</s>")]
     return tuple(segments)
 
 
@@ -79,11 +79,36 @@ def _wrapped(name: str, text: str) -> list[Segment]:
     return [Control(f"[{name}]"), *_plain(text), Control(f"[/{name}]")]
 
 
-def _answer(message: PromptMessage) -> list[Segment]:
-    if message.reasoning:
-        return [*_wrapped("THINK", message.reasoning), *_plain(message.text), Control("</s>")]
-    # The reference drops spaces at the end of an answer, but only of one without reasoning.
-    return [*_plain(message.text.rstrip(" ")), Control("</s>")]
+def _question(messages: Iterable[PromptMessage], slots: Iterator[ImageSlot]) -> list[Segment]:
+    parts: list[Segment] = []
+    for message in messages:
+        parts += islice(slots, len(message.pictures))
+        _add_text(parts, message.text)
+    match parts:
+        case [Plain(), ImageSlot()]:  # the reference puts a picture that follows its text before it
+            return parts[::-1]
+    return parts
+
+
+def _answer(messages: Iterable[PromptMessage]) -> list[Segment]:
+    parts: list[Segment] = []
+    for message in messages:
+        if message.reasoning:
+            parts += _wrapped("THINK", message.reasoning)
+        _add_text(parts, message.text)
+    match parts:
+        case [Plain(text)]:  # the reference drops spaces at the end of an answer, but only of one without reasoning
+            return _plain(text.rstrip(" "))
+    return parts
+
+
+def _add_text(parts: list[Segment], text: str) -> None:
+    """Add `text`; to other text it is joined by a blank line."""
+    match parts:
+        case [*_, Plain(before)] if text:
+            parts[-1] = Plain(f"{before}\n\n{text}")
+        case _:
+            parts += _plain(text)
 
 
 def _plain(text: str) -> list[Segment]:

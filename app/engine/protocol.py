@@ -12,10 +12,21 @@ from pathlib import Path
 from typing import Protocol
 
 from app.core.errors import AppError
-from app.core.facts import Plan
-from app.core.messages import ReasoningEffort, Role, TurnStats
+from app.core.facts import BufferUse, Plan
+from app.core.messages import ReasoningEffort, ReasoningEnd, Role, TurnStats
+from app.core.sampling import SAMPLING as SAMPLING
+from app.core.sampling import Sampling as Sampling
 
 # --- requests -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class StateKeeping:
+    """Say where and how much may be kept of what a model has read of recent chats; `folder` None: not on disk."""
+
+    folder: Path | None = None
+    disk_bytes: int = 0
+    ram_bytes: int = 1 << 30
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,6 +42,7 @@ class LoadRequest:
     plan: Plan
     metadata: tuple[tuple[str, int | float | bool | str], ...] = ()
     threads: int = 0  # 0: as many as there are physical cores
+    states: StateKeeping = StateKeeping()
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,32 +64,20 @@ class PromptMessage:
 
 
 @dataclass(frozen=True, slots=True)
-class Sampling:
-    """Say how tokens are drawn. Temperature 0 is greedy; top_k 0 and top_p 1 are off."""
-
-    temperature: float
-    top_p: float = 1.0
-    top_k: int = 0
-    min_p: float = 0.0
-    seed: int | None = None
-
-
-# What the makers of Mistral Small 4 prescribe for each mode.
-SAMPLING = {
-    ReasoningEffort.HIGH: Sampling(temperature=0.7, top_p=0.95),
-    ReasoningEffort.NONE: Sampling(temperature=0.1),
-}
-
-
-@dataclass(frozen=True, slots=True)
 class GenerateRequest:
-    """Ask for the next answer. `max_tokens` None means until the context is full."""
+    """Ask for the next answer. `max_tokens` None means until the context is full.
+
+    What the model has read of the conversation `chat_id` is kept for its next turn; of none, nothing is.
+    After `think_budget` tokens of reasoning the answer has to follow; 0 sets no limit.
+    """
 
     request_id: str
     messages: tuple[PromptMessage, ...]
     effort: ReasoningEffort
     sampling: Sampling
     max_tokens: int | None = None
+    chat_id: str = ""
+    think_budget: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +102,10 @@ class LoadProgressed:
 
 @dataclass(frozen=True, slots=True)
 class Loaded:
-    """Say that the model is ready; `details` are (label, value) pairs for people."""
+    """Say that the model is ready; `details` are (label, value) pairs for people.
+
+    `longest_side_pixels` is the longest side of a picture that the projector takes; 0 without one.
+    """
 
     request_id: str
     name: str
@@ -113,6 +116,8 @@ class Loaded:
     knows_effort: bool
     load_seconds: float
     details: tuple[tuple[str, str], ...]
+    longest_side_pixels: int = 0
+    buffers: tuple[BufferUse, ...] = ()  # llama.cpp's own account; empty where it has none
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,11 +149,12 @@ class ReasoningPiece:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningEnded:
-    """Say that the model closed its reasoning."""
+    """Say that the reasoning is closed, and who closed it."""
 
     request_id: str
     reasoning_ms: float
     reasoning_tokens: int
+    end: ReasoningEnd = ReasoningEnd.MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +232,14 @@ class Engine(Protocol):
 
     def cancel(self) -> None:
         """Stop the request under way, if any, as soon as llama.cpp allows. Safe from any thread."""
+        ...
+
+    def answer_now(self) -> None:
+        """Let the reasoning under way end, or not begin, so that the answer follows. Safe from any thread."""
+        ...
+
+    def forget(self, chat_id: str | None) -> None:
+        """Keep nothing more of a chat; of None, of any chat on disk until the next load. Safe from any thread."""
         ...
 
     def close(self) -> None:

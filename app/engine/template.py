@@ -156,11 +156,14 @@ def _marked(messages: Sequence[PromptMessage], marks: _Marks, *, in_parts: bool)
         n_pictures += len(slots)
         content = "".join(marks.add(slot, required=True) for slot in slots)
         content += marks.add_text(message.text, required=True)
-        entry: dict[str, Any] = {"role": message.role.value}
-        entry["content"] = [{"type": "text", "text": content}] if in_parts else content
+        if slots and marked and marked[-1]["role"] == message.role.value:
+            content = marked.pop()["content"] + content  # the same message, cut so that pictures stand first
+        entry: dict[str, Any] = {"role": message.role.value, "content": content}
         if message.reasoning:  # most templates leave out the reasoning of earlier answers
             entry["reasoning_content"] = marks.add_text(message.reasoning, required=False)
         marked.append(entry)
+    if in_parts:
+        return [{**entry, "content": [{"type": "text", "text": entry["content"]}]} for entry in marked]
     return marked
 
 

@@ -23,6 +23,7 @@ from app.engine import protocol
 
 PROTOCOL_VERSION = 1
 EXIT_WITHOUT_LIBRARY = 3  # the child's exit code when llama.cpp itself can't be loaded
+EXIT_STUCK = 4  # the child's exit code when it ends itself because its work gets no further
 MAX_FRAME_BYTES = 64 << 20
 
 _LENGTH = struct.Struct("<I")
@@ -53,13 +54,43 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class AnswerNow:
+    """Ask the child to end the reasoning of one request; one that has ended already is not meant."""
+
+    request_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Ask the child to keep nothing more of a chat; of None, to keep nothing on disk until the next load."""
+
+    chat_id: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Goodbye:
+    """Ask the child to end in order: it may use `patience_s` to save what it has read. Without it, it ends at once."""
+
+    patience_s: float
+
+
+@dataclass(frozen=True, slots=True)
 class LastWords:
     """Carry what native code said when it gave up, just before its process ends."""
 
     text: str
 
 
-Message = protocol.Request | protocol.EngineEvent | Hello | Cancel | LastWords
+@dataclass(frozen=True, slots=True)
+class Beat:
+    """Say that the child lives, and how much RAM it holds, can be had and is there; zeros where unknown."""
+
+    memory_bytes: int
+    available_bytes: int
+    total_bytes: int
+
+
+Message = protocol.Request | protocol.EngineEvent | Hello | Beat | Cancel | AnswerNow | Forget | Goodbye | LastWords
 
 _MESSAGES: dict[str, type[Any]] = {kind.__name__: kind for kind in get_args(Message)}
 _ERRORS: dict[str, type[errors.AppError]] = {
@@ -115,7 +146,7 @@ def _to_json(value: Any) -> Any:
         body = {item.name: _to_json(getattr(value, item.name)) for item in fields(value)}
         return {_TAG: type(value).__name__, **body} if type(value).__name__ in _MESSAGES else body
     if isinstance(value, errors.AppError):
-        return {"error": type(value).__name__, "sentence": str(value)}
+        return error_to_json(value)
     if isinstance(value, Enum):
         return value.value
     if isinstance(value, Path):
@@ -123,6 +154,11 @@ def _to_json(value: Any) -> Any:
     if isinstance(value, tuple):
         return [_to_json(item) for item in value]
     return value
+
+
+def error_to_json(error: errors.AppError) -> dict[str, object]:
+    """Return `error` as JSON has it."""
+    return {"error": type(error).__name__, "sentence": str(error)}
 
 
 # --- JSON to values -----------------------------------------------------------------------------
@@ -146,7 +182,7 @@ def _from_json(kind: Any, raw: Any) -> Any:
     if is_dataclass(kind) and isinstance(kind, type):
         return _from_fields(kind, raw)
     if kind is errors.AppError:
-        return _from_error(raw)
+        return error_from_json(raw)
     if kind is Path and isinstance(raw, str):
         return Path(raw)
     if isinstance(kind, type) and issubclass(kind, Enum):
@@ -190,7 +226,8 @@ def _from_enum(kind: type[Enum], raw: Any) -> Enum:
         raise WireError(f"a value is no {kind.__name__}") from cause
 
 
-def _from_error(raw: Any) -> errors.AppError:
+def error_from_json(raw: Any) -> errors.AppError:
+    """Return the error that `error_to_json` wrote down. Raises WireError."""
     if not isinstance(raw, dict) or raw.keys() != {"error", "sentence"}:
         raise WireError("an error is not as it should be")
     if raw["error"] not in _ERRORS or not isinstance(raw["sentence"], str):

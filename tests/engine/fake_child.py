@@ -6,8 +6,11 @@ to think. The scenario says what goes wrong, and when.
 
 from __future__ import annotations
 
+import ctypes
+import hashlib
 import os
 import signal
+import subprocess
 import sys
 import time
 from itertools import takewhile
@@ -16,10 +19,12 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
 from app.core.errors import AppError, ContextFull, ModelFileDamaged, ModelFileMissing, ModelNotLoaded
-from app.core.messages import ReasoningEffort, Role, StopReason, TurnStats
+from app.core.messages import ReasoningEffort, ReasoningEnd, Role, StopReason, TurnStats
 from app.engine.child.inbox import Inbox
 from app.engine.child.pipe import Pipe, take_standard_streams
+from app.engine.child.pulse import Pulse
 from app.engine.child.ties import tie_to_parent
+from app.engine.child.watch import Limits
 from app.engine.protocol import (
     AnswerPiece,
     Generated,
@@ -56,6 +61,12 @@ SCENARIOS = {
     "other_version": "speaks another version of the protocol",
     "deaf": "does not end when asked to, and reads nothing",
     "prints": "prints to standard output, as native code does",
+    "asserts": "aborts as native code does that finds a mistake in its own work",
+    "blocks": "waits in native code for ever, in mid-answer",
+    "spins": "computes in native code for ever, in mid-answer",
+    "keeps_the_lock": "waits in native code for ever with Python's lock, in mid-answer",
+    "can_not_die": "stops in mid-answer, and its pipe stays open when it is killed",
+    "floods": "answers with as many words as the second argument says",
 }
 
 
@@ -117,7 +128,7 @@ class FakeEngine:
         if self.loaded is None:
             raise ModelNotLoaded("No model is open. Open a model first.")
         words = [word for message in request.messages for word in f"{message.role} {message.text}".split()]
-        if len(words) > self.loaded.plan.context_tokens:
+        if isinstance(request, GenerateRequest) and len(words) > self.loaded.plan.context_tokens:
             raise ContextFull("The conversation does not fit the context.")
         return words
 
@@ -170,12 +181,16 @@ class FakeEngine:
         count = 0
         if request.effort is not ReasoningEffort.HIGH and not self.scenario.startswith("thinks"):
             return 0
+        end = ReasoningEnd.MODEL
         while not self.cancellation.requested and (count < 3 or self.scenario == "thinks_forever"):
+            if self.cancellation.hurried:
+                end = ReasoningEnd.PERSON
+                break
             self.pipe.send(ReasoningPiece(request.request_id, f"Step {count + 1}. "))
             count += 1
             time.sleep(0.01 if self.scenario == "thinks_forever" else 0)
         if not self.cancellation.requested:
-            self.pipe.send(ReasoningEnded(request.request_id, float(count), count))
+            self.pipe.send(ReasoningEnded(request.request_id, float(count), count, end))
         return count
 
     def answer(self, request: GenerateRequest) -> tuple[StopReason, int]:
@@ -212,8 +227,28 @@ class FakeEngine:
                 time.sleep(60)
             case "exits":
                 os._exit(1)
+            case "asserts":
+                self.pipe.send_last_words("/project/vendor/llama.cpp/ggml/src/ggml.c:3043: GGML_ASSERT(n > 0) failed")
+                os.kill(os.getpid(), signal.SIGABRT)
             case "prints":
                 os.write(1, b"llama_print: hello from native code\n")
+            case _:
+                self.hang(request_id)
+
+    def hang(self, request_id: str) -> None:
+        match self.scenario:
+            case "blocks":
+                ctypes.CDLL(None).sleep(60)
+            case "spins":
+                hashlib.pbkdf2_hmac("sha256", b"x", b"y", 1 << 30)
+            case "keeps_the_lock":
+                ctypes.PyDLL(None).sleep(60)
+            case "can_not_die":
+                subprocess.Popen(["sleep", "20"], stdin=subprocess.DEVNULL, stdout=self.pipe._outgoing.fileno())
+                os.kill(os.getpid(), signal.SIGSTOP)
+            case "floods":
+                for number in range(int(self.arguments[0])):
+                    self.pipe.send(AnswerPiece(request_id, f"{number} "))
 
     def send_bytes(self, raw: bytes) -> None:
         self.pipe._outgoing.write(raw)
@@ -245,9 +280,18 @@ def main() -> None:
     if scenario == "deaf":
         time.sleep(60)
     inbox.start()
+    pulse = impatient_pulse(pipe) if scenario in {"blocks", "spins", "floods"} else Pulse(pipe)
+    pulse.start()
     engine = FakeEngine(pipe, inbox, scenario, arguments)
     while True:
-        engine.handle(inbox.next_request())
+        request = inbox.next_request()
+        assert request is not None
+        with pulse.watching(request):
+            engine.handle(request)
+
+
+def impatient_pulse(pipe: Pipe) -> Pulse:
+    return Pulse(pipe, beat_s=0.1, find_limits=lambda _request, _said: Limits("writing the answer", 1.0, 2.0))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,12 @@ from app.core.errors import (
     AppError,
     Cancelled,
     EngineCrashed,
+    EngineOutOfGpuMemory,
     EngineUnavailable,
     ModelFileDamaged,
     ModelFileMissing,
     ModelNotSupported,
+    NotEnoughGpuMemory,
     NotEnoughMemory,
     ProjectorMismatch,
 )
@@ -21,7 +23,12 @@ from app.engine import endings
 from app.engine.child.cancellation import Cancellation
 from app.engine.child.devices import Device, find_devices, normal_bus_id
 from app.engine.child.failures import explain_load_failure, explain_projector_failure
-from app.engine.corrections import UNSCALED_ATTENTION, corrections_for, describe_attention_scale
+from app.engine.corrections import (
+    chosen_overrides,
+    corrections_for,
+    describe_attention_scale,
+    explain_override,
+)
 from app.engine.endings import Ending, explain
 from app.engine.wire import EXIT_WITHOUT_LIBRARY
 
@@ -50,9 +57,24 @@ def test_other_families_are_left_alone() -> None:
 
 def test_the_attention_scale_in_force_is_told() -> None:
     converter = {**MISTRAL, "mistral4.rope.scaling.yarn_log_multiplier": 0.1}
+    switched = converter | dict(chosen_overrides("mistral4", unscaled_attention=True))
 
     assert describe_attention_scale(converter) == "as the file says"
-    assert "not scaled" in describe_attention_scale({**converter, **dict(UNSCALED_ATTENTION["mistral4"])})
+    assert "not scaled" in describe_attention_scale(switched)
+
+
+def test_the_switch_overrides_only_what_it_is_for() -> None:
+    assert chosen_overrides("mistral4", unscaled_attention=False) == ()
+    assert chosen_overrides("llama", unscaled_attention=True) == ()
+    assert dict(chosen_overrides("mistral4", unscaled_attention=True)) == {
+        "mistral4.rope.scaling.yarn_log_multiplier": 0.0,
+        "mistral4.rope.scaling.attn_factor": 0.6733086,
+    }
+
+
+def test_an_override_is_explained_or_at_least_named() -> None:
+    assert explain_override("mistral4.rope.scaling.yarn_log_multiplier", 0.0).endswith("as the setting asks.")
+    assert explain_override("mistral4.rope.freq_base", 5.0) == "mistral4.rope.freq_base = 5.0"
 
 
 # --- endings ------------------------------------------------------------------------------------
@@ -91,7 +113,9 @@ def test_windows_endings_have_their_sentences(monkeypatch: pytest.MonkeyPatch, e
 
 def test_a_check_that_failed_for_memory_is_memory() -> None:
     assert "(memory ran out)" in str(explain(ending(1, tail="terminate called after std::bad_alloc")))
-    assert "(memory ran out)" in str(explain(ending(1, last_words="CUDA error: out of memory")))
+    on_a_card = explain(ending(1, last_words="CUDA error: out of memory"))
+    assert isinstance(on_a_card, EngineOutOfGpuMemory)
+    assert "(a graphics card’s memory ran out: “CUDA error: out of memory”)" in str(on_a_card)
 
 
 def test_an_engine_that_never_was_one_is_unavailable() -> None:
@@ -106,8 +130,8 @@ def test_an_engine_that_never_was_one_is_unavailable() -> None:
 @pytest.mark.parametrize(
     ("log", "kind"),
     [
-        ("error loading model: unable to allocate CUDA0 buffer", NotEnoughMemory),
-        ("ggml_backend_cuda_buffer_type_alloc_buffer: cudaMalloc failed: out of memory", NotEnoughMemory),
+        ("error loading model: unable to allocate CUDA0 buffer", NotEnoughGpuMemory),
+        ("ggml_backend_cuda_buffer_type_alloc_buffer: cudaMalloc failed: out of memory", NotEnoughGpuMemory),
         ("error loading model: failed to load GGUF split from x-00002-of-00002.gguf", ModelFileMissing),
         ("illegal split file idx: 1 (file: x), model must be loaded with the first split", ModelNotSupported),
         ("error loading model architecture: unknown model architecture: 'wizard'", ModelNotSupported),

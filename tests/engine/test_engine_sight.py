@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 import subprocess
 import sys
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -13,13 +14,14 @@ from app.core.errors import (
     GenerationFailed,
     PictureUnreadable,
 )
-from app.engine.pictures import prepare_picture
+from app.engine.child.preparing import prepare_picture
+from app.engine.pictures import image_tokens
 from app.engine.protocol import (
     PictureFile,
     RequestFailed,
 )
 from tests.engine.conftest import Start
-from tests.engine.recorder import user
+from tests.engine.recorder import cpu_plan, user
 from tests.engine.samples import answer_of, picture
 
 pytestmark = pytest.mark.model
@@ -38,6 +40,20 @@ def test_a_picture_takes_the_tokens_that_were_announced(
     assert ended.stats.image_tokens == announced
     assert recorder.measured(user("What is this?", shown)).image_tokens == announced
     assert ended.stats.prompt_tokens > announced
+
+
+SIDES = (1, 2, 27, 29, 300, 1024, 1539, 1540, 1541, 3000)
+
+
+def test_llama_cpp_takes_every_picture_in_the_size_it_is_sent(
+    start: Start, small_model: Path, projector: Path, tmp_path: Path
+) -> None:
+    """Had it resized one, that would take another number of tokens."""
+    recorder = start(small_model, projector, plan=cpu_plan(8192))
+
+    for width, height in product(SIDES, SIDES):
+        shown = picture(tmp_path / f"{width}-{height}.bmp", (width, height))
+        assert recorder.measured(user("", shown)).image_tokens == image_tokens(width, height), (width, height)
 
 
 def test_a_picture_is_read_once_and_its_answer_depends_on_it(
@@ -96,6 +112,7 @@ def test_a_picture_for_a_model_without_projector_is_refused(start: Start, small_
     assert "projector" in str(failed.error)
 
 
+UNREPAIRED_CHILD = Path(__file__).with_name("unrepaired_child.py")
 POISON = """
 #include <stddef.h>
 #include <string.h>
@@ -127,5 +144,11 @@ def test_memory_that_was_never_written_does_not_reach_a_picture(
     monkeypatch.setenv("LD_PRELOAD", str(library))
     poisoned = start(small_model, projector)
     ended = poisoned.generated(user("What?", shown), max_tokens=8)
+    unrepaired = start(small_model, projector, command=[sys.executable, str(UNREPAIRED_CHILD)])
+    failed = unrepaired.end_of(unrepaired.generate(user("What?", shown), max_tokens=8))
 
     assert poisoned.answer(ended.request_id) == expected
+    assert isinstance(failed, RequestFailed), failed
+    assert "numbers overflowed on this picture" in str(failed.error)
+    flat = picture(tmp_path / "flat.png", (140, 28))  # one row has no end that needs repair
+    assert unrepaired.generated(user("What?", flat), max_tokens=8)

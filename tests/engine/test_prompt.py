@@ -143,6 +143,26 @@ def test_llama_cpp_gets_the_very_tokens_of_the_reference(
     assert ours == reference.write(writer, messages, effort, sizes)
 
 
+def test_neighbours_of_one_role_are_one_message_as_in_the_reference() -> None:
+    messages = [
+        PromptMessage(Role.ASSISTANT, "Begun ", reasoning=""),
+        PromptMessage(Role.SYSTEM, "One."),
+        PromptMessage(Role.SYSTEM, "Two."),
+        PromptMessage(Role.USER, "A"),
+        PromptMessage(Role.USER, "B", (PICTURE,)),
+        PromptMessage(Role.USER, "C"),
+        PromptMessage(Role.ASSISTANT, "x ", reasoning="t"),
+        PromptMessage(Role.ASSISTANT, "y "),
+        PromptMessage(Role.USER, "text"),
+        PromptMessage(Role.USER, "", (PICTURE,)),
+    ]
+    assert "".join(map(show, render_mistral(messages, ReasoningEffort.NONE))) == (
+        "<s>Begun</s>[SYSTEM_PROMPT]One.[/SYSTEM_PROMPT][SYSTEM_PROMPT]Two.[/SYSTEM_PROMPT]"
+        '[MODEL_SETTINGS]{"reasoning_effort": "none"}[/MODEL_SETTINGS][INST]A<0>B\n\nC[/INST]'
+        "[THINK]t[/THINK]x \n\ny </s>[INST]<1>text[/INST]"
+    )
+
+
 def test_a_whole_prompt_stands_in_one_line() -> None:
     messages = [
         PromptMessage(Role.SYSTEM, "Be kind."),

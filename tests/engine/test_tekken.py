@@ -40,6 +40,7 @@ def cutter(reference: Any) -> TekkenCutter:
         "GRÖSSE ÄÖÜ, ПриветМир, éAb",
         "A\u0300\u0301\u0302 e\u0301 \U0001f468\u200d\U0001f469\u20e3",
         "Ω\n\n  Ω \t x 12345 ½ Ⅷ\u3000\u00a0Ω!?//\r\n",
+        "a\U00010d41\U00010d42 \U0001e5f1.\U000116d01",  # digits younger than Python 3.11
     ],
 )
 def test_words_beyond_ascii_are_cut_as_by_the_reference(cutter: TekkenCutter, reference: Any, text: str) -> None:

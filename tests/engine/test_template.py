@@ -196,3 +196,25 @@ def test_endless_templates_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_probing_a_template_that_always_fails_says_the_model_is_not_supported() -> None:
     with pytest.raises(ModelNotSupported, match="single question"):
         template_knows_effort("{{ raise_exception('x') }}")
+
+
+def test_a_message_that_was_cut_before_its_pictures_is_one_again() -> None:
+    source = "{% for m in messages %}[{{ m['role'] }}:{{ m['content'] }}]{% endfor %}"
+    shown = PictureFile(Path("a.png"), "0")
+    cut = (
+        PromptMessage(Role.USER, "one"),
+        PromptMessage(Role.USER, "two", (shown,)),
+        PromptMessage(Role.USER, "three"),
+    )
+
+    segments = render_template(source, cut, ReasoningEffort.NONE, bos="", eos="")
+
+    assert segments == (
+        Markup("[user:"),
+        Plain("one"),
+        ImageSlot(0),
+        Plain("two"),
+        Markup("][user:"),
+        Plain("three"),
+        Markup("]"),
+    )

@@ -32,6 +32,7 @@ from app.engine.protocol import (
     Rendered,
     RequestFailed,
     Sampling,
+    StateKeeping,
 )
 
 PLAN = Plan(
@@ -53,8 +54,9 @@ MESSAGES = (
 EVERY_MESSAGE: list[Any] = [
     LoadRequest("1", Path("/m/a.gguf"), None, PLAN, (("a", 1), ("b", 0.5), ("c", True), ("d", "x")), threads=3),
     LoadRequest("1", Path("/m/a.gguf"), Path("/m/mmproj.gguf"), PLAN),
+    LoadRequest("1", Path("/m/a.gguf"), None, PLAN, states=StateKeeping(Path("/cache/Zustände"), 1 << 33, 1 << 30)),
     GenerateRequest("2", MESSAGES, ReasoningEffort.HIGH, Sampling(0.7, 0.95, seed=7), 100),
-    GenerateRequest("2", (), ReasoningEffort.NONE, Sampling(0)),
+    GenerateRequest("2", (), ReasoningEffort.NONE, Sampling(0), chat_id="chat"),
     MeasureRequest("3", MESSAGES, ReasoningEffort.NONE),
     LoadProgressed("1", 0.25),
     Loaded(
@@ -77,6 +79,9 @@ EVERY_MESSAGE: list[Any] = [
     Measured("3", 10, 4),
     wire.Hello(wire.PROTOCOL_VERSION, 4711),
     wire.Cancel("2"),
+    wire.Forget("chat"),
+    wire.Forget(None),
+    wire.Goodbye(0.5),
     wire.LastWords("GGML_ASSERT(x) failed"),
 ]
 

@@ -1,4 +1,4 @@
-"""The wish to stop, as Python and as llama.cpp's native code can see it."""
+"""The wishes to stop and to have the answer now; the first as llama.cpp's native code can see it."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from app.core.errors import Cancelled
 
 
 class Cancellation:
-    """Hold whether the request under way is to stop.
+    """Hold whether the request under way is to stop, or to end its reasoning.
 
-    A cancel names its request: one that comes too late must not hit the next request, and one that
+    A wish names its request: one that comes too late must not hit the next request, and one that
     comes before its request is taken up must not be lost.
     """
 
@@ -19,6 +19,7 @@ class Cancellation:
         self._lock = threading.Lock()
         self._under_way: str | None = None
         self._asked_for: str | None = None
+        self._hurried: str | None = None
         # A C string: empty, or one character long when cancelled. `strlen` of it is llama.cpp's abort
         # callback, which so needs neither Python nor its lock.
         self._flag = ctypes.create_string_buffer(2)
@@ -32,6 +33,11 @@ class Cancellation:
     def address(self) -> int:
         """Return the address of the flag, a C string that is empty until cancelled."""
         return ctypes.addressof(self._flag)
+
+    @property
+    def hurried(self) -> bool:
+        """Return whether the answer of the request under way is wanted now, without further reasoning."""
+        return self._hurried is not None and self._hurried == self._under_way
 
     def begin(self, request_id: str) -> None:
         """Take up a request."""
@@ -51,6 +57,11 @@ class Cancellation:
             self._asked_for = request_id
             if self._under_way == request_id:
                 self._set(cancelled=True)
+
+    def hurry(self, request_id: str) -> None:
+        """Wish that `request_id` ends its reasoning; any thread."""
+        with self._lock:
+            self._hurried = request_id
 
     def check(self) -> None:
         """Raise Cancelled if the request under way is to stop."""

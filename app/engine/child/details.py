@@ -12,7 +12,7 @@ from llama_cpp import llama_cpp as llama
 from app.engine.child.devices import Device, backend_names
 from app.engine.child.model import OpenModel
 from app.engine.child.preflight import Headers
-from app.engine.corrections import describe_attention_scale
+from app.engine.corrections import describe_attention_scale, explain_override
 from app.engine.protocol import LoadRequest
 
 _GUESSED = 1024  # llama.cpp's mark on a file type that it guessed from the tensors
@@ -62,10 +62,9 @@ def quantization(model: int) -> str:
 
 
 def _corrections(headers: Headers) -> list[str]:
-    sentences = dict.fromkeys(correction.sentence for correction in headers.corrections)
-    corrected = {correction.key for correction in headers.corrections}
-    wished = [f"{key} = {value}" for key, value in headers.overrides.items() if key not in corrected]
-    return [*sentences, *wished]
+    corrected = {correction.key: correction.sentence for correction in headers.corrections}
+    sentences = (corrected.get(key) or explain_override(key, value) for key, value in headers.overrides.items())
+    return list(dict.fromkeys(sentences))
 
 
 def _placements(surroundings: Surroundings) -> list[tuple[str, str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import os
 import re
 from dataclasses import dataclass
 
@@ -11,28 +12,55 @@ from app.engine.child import ggml
 from app.engine.child.logbook import Logbook
 
 _BUS_ID = re.compile(r"^([0-9a-f]{4,8}):([0-9a-f]{2}:[0-9a-f]{2}\.[0-9a-f])$")
+_ADD_SERVER = "ggml_backend_rpc_add_server"
+_REMOTE = "SOLO_RPC_SERVERS"
 _LOADED = re.compile(r"failed to load (\S+): (.*)")
 
 
 @dataclass(frozen=True, slots=True)
 class Device:
-    """Name one device of llama.cpp; `bus_id` is empty where llama.cpp knows none."""
+    """Name one device of llama.cpp; `bus_id` is empty where llama.cpp knows none.
+
+    The sizes are the backend's own; for the CPU they mean nothing.
+    """
 
     handle: int
     name: str
     description: str
     bus_id: str
     is_gpu: bool
+    total_bytes: int = 0
+    free_bytes: int = 0
+    shares_ram: bool = False
 
 
 def load_backends(logbook: Logbook) -> tuple[str, ...]:
     """Load llama.cpp's loadable backends, if it was built with such; return why some did not load."""
-    if ggml.device_by_type(ggml.DEVICE_TYPE_CPU):
-        return ()  # all backends are built in
-    logbook.forget()
-    # Never by the default search path: it includes the current directory.
-    ggml.load_all_backends(str(ggml.LIBRARIES).encode())
-    return tuple(f"{path.rpartition('/')[2]}: {why}" for path, why in _LOADED.findall(logbook.errors()))
+    failures: tuple[str, ...] = ()
+    if not ggml.device_by_type(ggml.DEVICE_TYPE_CPU):  # otherwise all backends are built in
+        logbook.forget()
+        # Never by the default search path: it includes the current directory.
+        ggml.load_all_backends(str(ggml.LIBRARIES).encode())
+        failures = tuple(f"{path.rpartition('/')[2]}: {why}" for path, why in _LOADED.findall(logbook.errors()))
+    return (*failures, *add_remote_devices(os.environ.get(_REMOTE, "")))
+
+
+def add_remote_devices(endpoints: str) -> tuple[str, ...]:
+    """Make devices of ggml's RPC servers at `endpoints` (`host:port`, comma-separated); return why some can't be.
+
+    It is how two devices are had without a GPU. Never done unless the environment asks for it.
+    """
+    wanted = [endpoint.strip() for endpoint in endpoints.split(",") if endpoint.strip()]
+    if wanted and not ggml.has_function(_ADD_SERVER):
+        return ("this build of llama.cpp knows no RPC servers",)
+    failures = []
+    for endpoint in wanted:
+        registry = ggml.function(_ADD_SERVER, ctypes.c_void_p, ctypes.c_char_p)(endpoint.encode())
+        if registry:
+            ggml.function("ggml_backend_register", None, ctypes.c_void_p)(registry)
+        else:
+            failures.append(f"no RPC server answers at {endpoint}")
+    return tuple(failures)
 
 
 def backend_names() -> tuple[str, ...]:
@@ -56,6 +84,9 @@ def _describe(handle: int) -> Device:
         description=_text(props.description),
         bus_id=normal_bus_id(_text(props.device_id)),
         is_gpu=props.type in {ggml.DEVICE_TYPE_GPU, ggml.DEVICE_TYPE_IGPU},
+        total_bytes=int(props.memory_total),
+        free_bytes=int(props.memory_free),
+        shares_ram=props.type == ggml.DEVICE_TYPE_IGPU,
     )
 
 

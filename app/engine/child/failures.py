@@ -11,6 +11,7 @@ from app.core.errors import (
     ModelFileDamaged,
     ModelFileMissing,
     ModelNotSupported,
+    NotEnoughGpuMemory,
     NotEnoughMemory,
     ProjectorMismatch,
 )
@@ -24,6 +25,13 @@ class _Rule(NamedTuple):
 
 # The first pattern that is found in the log decides: from the most certain to the vaguest.
 _RULES = (
+    _Rule(
+        r"(?:cuda|hip)Malloc failed|allocat\w* (?:CUDA|ROCm|Vulkan|SYCL|Metal|RPC)\d|CUDA error: out of memory|"
+        r"Device memory allocation .* failed",
+        NotEnoughGpuMemory,
+        "There is not enough memory on a graphics card for {name}. Close other programs that use it, choose a "
+        "shorter context, or choose a smaller model.",
+    ),
     _Rule(
         r"failed to allocate|unable to allocate|cannot allocate|out of memory|bad_alloc|alloc_tensor_range",
         NotEnoughMemory,

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from app.core.errors import Cancelled, ContextFull
-from app.core.messages import StopReason, TurnStats
+from app.core.messages import ReasoningEnd, StopReason, TurnStats
 from app.engine.child.cancellation import Cancellation
 from app.engine.child.model import OpenModel
 from app.engine.child.prompting import Prompt
-from app.engine.child.sampling import Sampler
+from app.engine.child.sampling import Sampler, check_sampling
 from app.engine.child.session import Entry, count_tokens, pieces_of
 from app.engine.child.streaming import Answer, Piece, Reasoning, ReasoningClosed, TokenReader
 from app.engine.protocol import (
@@ -43,24 +45,27 @@ class Turn:
         self._send = send
         self._cancellation = cancellation
         self._clock = _Clock()
+        self._reasoning_end = ReasoningEnd.MODEL
 
     def run(self) -> None:
         """Generate; the last event sent is Generated. Raises AppError other than Cancelled."""
+        check_sampling(self._request.sampling)
         prompt = self._model.prompter.build(self._request.messages, self._request.effort)
         self._check_room(prompt)
-        kept = self._model.session.keep_prefix(prompt.entries)
+        kept = self._model.recall.resume(prompt)
         cached = count_tokens(prompt.entries[:kept])
         self._send(Rendered(self._id, prompt.settings, prompt.tokens, cached))
         reader = TokenReader(self._model.vocabulary.piece, self._model.think_marks, reasoning=prompt.opens_reasoning)
         try:
             self._read(prompt.entries[kept:], cached, prompt.tokens)
-            reason = self._write(reader)
+            reason = self._write(reader, prompt.entries)
         except Cancelled:
             reason = StopReason.CANCELLED
         finally:
-            self._model.prompter.remember(reader.spoken)
+            self._model.recall.remember(reader.spoken)
         self._tell(reader.finish())
-        self._send(Generated(self._id, self._clock.stats(reason, prompt, cached)))
+        stats = replace(self._clock.stats(reason, prompt, cached), reasoning_end=self._reasoning_end)
+        self._send(Generated(self._id, stats))
 
     def _check_room(self, prompt: Prompt) -> None:
         room = self._model.session.context_tokens
@@ -84,11 +89,15 @@ class Turn:
             self._clock.note_reading()
         self._send(Prefilled(self._id, total, total))
 
-    def _write(self, reader: TokenReader) -> StopReason:
+    def _write(self, reader: TokenReader, prompt: Sequence[Entry]) -> StopReason:
         session, vocabulary = self._model.session, self._model.vocabulary
-        with Sampler(self._request.sampling) as sampler:
+        before = [entry for entry in prompt if isinstance(entry, int)]
+        forced: deque[int] = deque()
+        with Sampler(self._request.sampling, session.context, before) as sampler:
             while not self._cancellation.requested:
-                token = sampler.draw(session.context)
+                if reader.reasoning and not forced:
+                    forced.extend(self._closing_tokens())
+                token = self._force(forced, sampler) if forced else sampler.draw()
                 if vocabulary.ends_answer(token):
                     return StopReason.STOP
                 was_reasoning = reader.reasoning
@@ -102,6 +111,23 @@ class Turn:
                 session.decode([token])
         return StopReason.CANCELLED
 
+    def _closing_tokens(self) -> list[int]:
+        """Return what ends the reasoning in the model's stead, if it is to end."""
+        budget = self._request.think_budget
+        if self._cancellation.hurried:
+            self._reasoning_end = ReasoningEnd.PERSON
+        elif 0 < budget <= self._clock.reasoning_tokens:
+            self._reasoning_end = ReasoningEnd.BUDGET
+        else:
+            return []
+        vocabulary = self._model.vocabulary
+        return self._model.think_marks.to_close(lambda tag: vocabulary.tokenize(tag, parse_special=True))
+
+    @staticmethod
+    def _force(forced: deque[int], sampler: Sampler) -> int:
+        sampler.accept(forced[0])
+        return forced.popleft()
+
     def _tell(self, pieces: Sequence[Piece]) -> None:
         for piece in pieces:
             match piece:
@@ -110,7 +136,9 @@ class Turn:
                 case Answer(text):
                     self._send(AnswerPiece(self._id, text))
                 case ReasoningClosed():
-                    self._send(ReasoningEnded(self._id, self._clock.reasoning_ms, self._clock.reasoning_tokens))
+                    clock = self._clock
+                    end = self._reasoning_end
+                    self._send(ReasoningEnded(self._id, clock.reasoning_ms, clock.reasoning_tokens, end))
 
 
 class _Clock:

@@ -11,21 +11,22 @@ from contextlib import ExitStack
 from llama_cpp import llama_cpp as llama
 
 from app.core.cpu import count_cores
-from app.core.errors import ModelNotSupported
+from app.engine.child.breakdown import read_buffers
 from app.engine.child.cancellation import Cancellation
 from app.engine.child.details import Surroundings, describe
 from app.engine.child.failures import explain_load_failure
 from app.engine.child.logbook import Logbook
 from app.engine.child.model import OpenModel
-from app.engine.child.placement import ModelParameters, model_parameters
+from app.engine.child.placement import ModelParameters, context_parameters, model_parameters
 from app.engine.child.preflight import Headers, read_headers
 from app.engine.child.projector import open_projector
 from app.engine.child.prompting import Prompter
+from app.engine.child.recall import open_recall
 from app.engine.child.rendering import renderer_for
-from app.engine.child.session import BATCH_TOKENS, Session
+from app.engine.child.session import Session
 from app.engine.child.streaming import ThinkMarks
 from app.engine.child.vision import Vision
-from app.engine.child.vocabulary import Vocabulary
+from app.engine.child.vocabulary import Vocabulary, open_vocabulary
 from app.engine.protocol import EngineEvent, Loaded, LoadProgressed, LoadRequest
 
 _PROJECTOR_SHARE = 0.05  # of the progress bar
@@ -72,7 +73,7 @@ class Loader:
         parameters = model_parameters(self._request.plan, headers.overrides, self._progress)
         model = self._load_weights(parameters)
         undo.callback(llama.llama_model_free, model)
-        vocabulary = _vocabulary_of(model, str(headers.model.get("tokenizer.ggml.pre", "")))
+        vocabulary = open_vocabulary(model, headers.model)
         renderer = renderer_for(model, headers.arch, vocabulary)
         context = self._make_context(model)
         undo.callback(llama.llama_free, context)
@@ -82,15 +83,12 @@ class Loader:
         vision = self._open_projector(model, headers, parameters)
         if vision is not None:
             undo.callback(vision.close)
-        opened = OpenModel(
-            model,
-            vocabulary,
-            Session(context, vision),
-            vision,
-            Prompter(renderer.render, vocabulary, vision, renderer.first_token),
-            renderer,
-            _think_marks(vocabulary),
-        )
+        session = Session(context, vision)
+        prompter = Prompter(renderer.render, vocabulary, vision, renderer.first_token)
+        recall = open_recall(session, prompter, self._request, headers, two_sides=renderer.knows_effort)
+        undo.callback(recall.close)
+        marks = _think_marks(vocabulary)
+        opened = OpenModel(model, vocabulary, session, vision, prompter, renderer, marks, recall)
         return opened, surroundings
 
     # --- steps ---
@@ -105,17 +103,7 @@ class Loader:
 
     def _make_context(self, model: int) -> int:
         training = llama.llama_model_n_ctx_train(model)
-        wanted = self._request.plan.context_tokens
-        params = llama.llama_context_default_params()
-        params.n_ctx = min(wanted, training) if training > 0 else wanted
-        params.n_batch = params.n_ubatch = BATCH_TOKENS
-        params.n_seq_max = 1
-        if hasattr(params, "n_outputs_max"):
-            params.n_outputs_max = 1  # logits for one token: a far smaller compute buffer
-        params.n_threads = params.n_threads_batch = self._threads
-        params.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_AUTO
-        params.offload_kqv = True
-        params.no_perf = True
+        params = context_parameters(self._request.plan, training, self._threads)
         params.abort_callback = _ABORT
         params.abort_callback_data = self._cancellation.address
         handle = llama.llama_init_from_model(model, params)
@@ -157,18 +145,9 @@ class Loader:
             knows_effort=opened.renderer.knows_effort,
             load_seconds=load_seconds,
             details=describe(headers, self._request, opened, surroundings),
+            longest_side_pixels=opened.vision.longest_side_pixels if opened.vision is not None else 0,
+            buffers=read_buffers(opened.session.context),
         )
-
-
-def _vocabulary_of(model: int, pre: str) -> Vocabulary:
-    if llama.llama_model_has_encoder(model) or llama.llama_model_is_diffusion(model):
-        raise ModelNotSupported(
-            "This model does not write word after word, so this program can't chat with it. Choose a chat model."
-        )
-    vocabulary = Vocabulary(llama.llama_model_get_vocab(model), pre)
-    if vocabulary.kind == llama.LLAMA_VOCAB_TYPE_NONE or vocabulary.size < 2:
-        raise ModelNotSupported("The file holds no vocabulary, so the model can't be asked. Choose another file.")
-    return vocabulary
 
 
 def _think_marks(vocabulary: Vocabulary) -> ThinkMarks:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from llama_cpp import llama_cpp as llama
 
 from app.engine.child.prompting import Prompter
+from app.engine.child.recall import Recall
 from app.engine.child.rendering import Renderer
 from app.engine.child.session import Session
 from app.engine.child.streaming import ThinkMarks
@@ -25,9 +26,11 @@ class OpenModel:
     prompter: Prompter
     renderer: Renderer
     think_marks: ThinkMarks
+    recall: Recall
 
     def close(self) -> None:
-        """Free everything; the model can't be used any more."""
+        """Free everything; the model can't be used any more. What it has read is saved before."""
+        self.recall.close()
         if self.vision is not None:
             self.vision.close()
         llama.llama_free(self.session.context)

@@ -13,18 +13,35 @@ _LAST_WORDS_TIMEOUT_S = 1.0
 
 
 class Pipe:
-    """Read and write messages; any thread may write."""
+    """Read and write messages; any thread may write.
+
+    `sent` counts the messages of the work, `last_sent` is the newest of them.
+    """
 
     def __init__(self, incoming: BinaryIO, outgoing: BinaryIO) -> None:
         self._incoming = incoming
         self._outgoing = outgoing
         self._writing = threading.Lock()
+        self.sent = 0
+        self.last_sent: Message | None = None
 
     def send(self, message: Message) -> None:
         """Write `message`; end the process if the parent is gone."""
         frame = pack(message)
         with self._writing:
             self._write(frame)
+        self.sent += 1
+        self.last_sent = message
+
+    def offer(self, message: Message) -> bool:
+        """Write `message` unless another thread is writing; return whether it was written. It is not counted."""
+        if not self._writing.acquire(blocking=False):
+            return False
+        try:
+            self._write(pack(message))
+        finally:
+            self._writing.release()
+        return True
 
     def send_last_words(self, text: str) -> None:
         """Write what native code says before it aborts, even if another thread is stuck in writing."""

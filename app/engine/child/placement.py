@@ -12,8 +12,10 @@ from llama_cpp import llama_cpp as llama
 from app.core.facts import Plan
 from app.engine.child import ggml
 from app.engine.child.devices import Device, find_devices, list_devices
+from app.engine.child.session import BATCH_TOKENS
 from app.engine.corrections import Scalar
 
+_CACHE_TYPES = {"f16": llama.GGML_TYPE_F16, "q8_0": llama.GGML_TYPE_Q8_0, "q4_0": llama.GGML_TYPE_Q4_0}
 _NAME_BYTES = 127  # a metadata key or string in an override, without its final zero
 
 
@@ -55,6 +57,23 @@ def model_parameters(plan: Plan, overrides: Mapping[str, Scalar], progress: Call
         _projector_device(plan, by_bus_id, available),
         (handles, split, buffers, metadata, callback),
     )
+
+
+def context_parameters(plan: Plan, training_tokens: int, threads: int) -> Any:
+    """Return the parameters of a context as `plan` wants it; `training_tokens` is what the model was made for, or 0."""
+    struct = llama.llama_context_default_params()
+    struct.n_ctx = min(plan.context_tokens, training_tokens) if training_tokens > 0 else plan.context_tokens
+    struct.n_batch = BATCH_TOKENS
+    struct.n_ubatch = min(plan.batch_tokens, BATCH_TOKENS)
+    struct.type_k = struct.type_v = _CACHE_TYPES[plan.kv_type]
+    struct.n_seq_max = 1
+    if hasattr(struct, "n_outputs_max"):
+        struct.n_outputs_max = 1  # logits for one token: a far smaller compute buffer
+    struct.n_threads = struct.n_threads_batch = threads
+    struct.flash_attn_type = llama.LLAMA_FLASH_ATTN_TYPE_AUTO
+    struct.offload_kqv = True
+    struct.no_perf = True
+    return struct
 
 
 def _projector_device(plan: Plan, planned: Mapping[str, Device], available: tuple[Device, ...]) -> Device | None:

@@ -34,7 +34,7 @@ def read_headers(request: LoadRequest, logbook: Logbook) -> Headers:
     corrections = corrections_for(found)
     overrides = {correction.key: correction.value for correction in corrections} | dict(request.metadata)
     model = {**found, **overrides}
-    _check_purpose(model, request.model.name)
+    check_purpose(model, request.model.name)
     projector = None
     if request.projector is not None:
         projector = read_header(request.projector, logbook)
@@ -42,8 +42,8 @@ def read_headers(request: LoadRequest, logbook: Logbook) -> Headers:
     return Headers(model, overrides, corrections, projector)
 
 
-def _check_purpose(model: Mapping[str, Scalar], name: str) -> None:
-    """Refuse files that are not a model that can answer."""
+def check_purpose(model: Mapping[str, Scalar], name: str) -> None:
+    """Refuse a file that is not a model that can answer. Raises ModelNotSupported."""
     arch = model.get("general.architecture")
     if arch == "clip":
         raise ModelNotSupported(

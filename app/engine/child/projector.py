@@ -16,7 +16,7 @@ from app.engine.child.cancellation import Cancellation
 from app.engine.child.devices import Device
 from app.engine.child.failures import explain_projector_failure, projector_mismatch
 from app.engine.child.logbook import Logbook
-from app.engine.child.vision import BreakRepair, Vision
+from app.engine.child.vision import BreakRepair, Vision, watch_encoding
 from app.engine.corrections import Scalar
 from app.engine.pictures import CELL, LONGEST_SIDE
 
@@ -54,6 +54,7 @@ def open_projector(
     params.print_timings = False
     params.warmup = False
     params.progress_callback = go_on
+    watch = params.cb_eval = watch_encoding(cancellation)
     if _is_pixtral(header):
         params.image_min_tokens, params.image_max_tokens = _PIXTRAL_TOKENS
     logbook.forget()
@@ -67,7 +68,7 @@ def open_projector(
     except BaseException:
         mtmd.mtmd_free(handle)
         raise
-    return Vision(handle, width, _longest_side(header), repair, cancellation)
+    return Vision(handle, width, _longest_side(header), repair, cancellation, watch)
 
 
 def _longest_side(header: Mapping[str, Scalar]) -> int:

@@ -5,35 +5,47 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from app.core.errors import GenerationFailed
 from app.core.messages import ReasoningEffort
 from app.engine.child.session import Entry, count_tokens
 from app.engine.child.streaming import Spoken
-from app.engine.child.vision import Vision
 from app.engine.child.vocabulary import Vocabulary
 from app.engine.prompt import Control, ImageSlot, Markup, Plain, Segment, settings_text
 from app.engine.protocol import PictureFile, PromptMessage
 
 Render = Callable[[Sequence[PromptMessage], ReasoningEffort], tuple[Segment, ...]]
 
-_REMEMBERED = 256
+_REMEMBERED_TOKENS = 1 << 20
 _THINK_TAG = "<think>"
 
 
 @dataclass(frozen=True, slots=True)
 class Prompt:
-    """Hold a prompt's entries, its settings block, its pictures' tokens and whether it opens reasoning."""
+    """Hold a prompt's entries, its settings block, its pictures' tokens and whether it opens reasoning.
+
+    `written` is what the model wrote itself, as it stands in the prompt.
+    """
 
     entries: tuple[Entry, ...]
     settings: str
     image_tokens: int
     opens_reasoning: bool
+    written: tuple[Spoken, ...] = ()
 
     @property
     def tokens(self) -> int:
         """Return the room the prompt takes in the context."""
         return count_tokens(self.entries)
+
+
+class Pictures(Protocol):
+    """Know how pictures stand in a prompt."""
+
+    def entries(self, picture: PictureFile) -> tuple[Entry, ...]:
+        """Return what stands for `picture`. Raises PictureError."""
+        ...
 
 
 class Prompter:
@@ -43,12 +55,13 @@ class Prompter:
     tokens in more than one way, and only the same tokens are found again in the model's memory.
     """
 
-    def __init__(self, render: Render, vocabulary: Vocabulary, vision: Vision | None, first: int | None) -> None:
+    def __init__(self, render: Render, vocabulary: Vocabulary, pictures: Pictures | None, first: int | None) -> None:
         self._render = render
         self._vocabulary = vocabulary
-        self._vision = vision
+        self._pictures = pictures
         self._first = first
         self._remembered: OrderedDict[str, tuple[int, ...]] = OrderedDict()
+        self._remembered_tokens = 0
 
     def build(self, messages: Sequence[PromptMessage], effort: ReasoningEffort) -> Prompt:
         """Return the prompt for `messages`. Raises PictureError, ModelNotSupported, GenerationFailed."""
@@ -72,16 +85,35 @@ class Prompter:
         entries += self._tokenize(run)
         if self._first is not None and entries[:1] != [self._first]:
             entries.insert(0, self._first)
-        return Prompt(tuple(entries), settings_text(segments), image_tokens, _opens_reasoning(segments))
+        return Prompt(
+            tuple(entries), settings_text(segments), image_tokens, _opens_reasoning(segments), self._written(segments)
+        )
 
     def remember(self, spoken: Sequence[Spoken]) -> None:
         """Keep the tokens of what the model wrote."""
         for stretch in spoken:
             if stretch.text and not any(map(self._vocabulary.is_control, stretch.tokens)):
+                self._remembered_tokens += len(stretch.tokens) - len(self._remembered.pop(stretch.text, ()))
                 self._remembered[stretch.text] = tuple(stretch.tokens)
-                self._remembered.move_to_end(stretch.text)
-        while len(self._remembered) > _REMEMBERED:
-            self._remembered.popitem(last=False)
+        while self._remembered_tokens > _REMEMBERED_TOKENS:
+            _, tokens = self._remembered.popitem(last=False)
+            self._remembered_tokens -= len(tokens)
+
+    def learn(self, spoken: Sequence[Spoken]) -> None:
+        """Remember what a file says that the model wrote, where its tokens do make its text."""
+        self.remember([stretch for stretch in spoken if self._is_true(stretch)])
+
+    def _is_true(self, stretch: Spoken) -> bool:
+        if not all(0 <= token < self._vocabulary.size for token in stretch.tokens):
+            return False
+        return b"".join(map(self._vocabulary.piece, stretch.tokens)).decode("utf-8", "replace") == stretch.text
+
+    def _written(self, segments: Sequence[Segment]) -> tuple[Spoken, ...]:
+        texts = dict.fromkeys(segment.text for segment in segments if isinstance(segment, Plain))
+        found = [text for text in texts if text in self._remembered]
+        for text in found:  # what is in use is forgotten last
+            self._remembered.move_to_end(text)
+        return tuple(Spoken(text, list(self._remembered[text])) for text in found)
 
     def _exact(self, segment: Control | Plain) -> Sequence[int]:
         if isinstance(segment, Control):
@@ -89,12 +121,12 @@ class Prompter:
         return self._remembered[segment.text]
 
     def _picture(self, picture: PictureFile) -> tuple[Entry, ...]:
-        if self._vision is None:
+        if self._pictures is None:
             raise GenerationFailed(
                 "This model can't see pictures, because it was opened without a projector. Open it with its "
                 "projector (mmproj file), or start a chat without pictures."
             )
-        return self._vision.entries(picture)
+        return self._pictures.entries(picture)
 
     def _tokenize(self, run: list[Plain | Markup]) -> list[int]:
         """Return the tokens of text that stands together.

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import TextIO
+from typing import Any, TextIO
 
 import llama_cpp
 from llama_cpp import llama_cpp as llama
 
-from app.engine.child.devices import backend_names, list_devices, load_backends
+from app.engine.child.devices import Device, backend_names, list_devices, load_backends
 from app.engine.child.logbook import Logbook
+from app.engine.child.probing import takes_f32_experts
 
 
 def write_report(out: TextIO) -> None:
@@ -18,10 +19,7 @@ def write_report(out: TextIO) -> None:
     logbook = Logbook()
     logbook.open()
     failures = load_backends(logbook)
-    devices = [
-        {"name": device.name, "description": device.description, "bus_id": device.bus_id, "is_gpu": device.is_gpu}
-        for device in list_devices()
-    ]
+    devices = [_describe(device) for device in list_devices()]
     report = {
         "version": llama_cpp.__version__,
         "system": (llama.llama_print_system_info() or b"").decode("utf-8", "replace"),
@@ -31,3 +29,16 @@ def write_report(out: TextIO) -> None:
     }
     print(json.dumps(report), file=out, flush=True)
     sys.stderr.flush()
+
+
+def _describe(device: Device) -> dict[str, Any]:
+    return {
+        "name": device.name,
+        "description": device.description,
+        "bus_id": device.bus_id,
+        "is_gpu": device.is_gpu,
+        "total_bytes": device.total_bytes if device.is_gpu else 0,
+        "free_bytes": device.free_bytes if device.is_gpu else 0,
+        "shares_ram": device.shares_ram,
+        "takes_f32_experts": takes_f32_experts(device.handle),
+    }

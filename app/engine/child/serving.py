@@ -15,18 +15,25 @@ from app.engine.child.loading import Loader
 from app.engine.child.logbook import Logbook
 from app.engine.child.model import OpenModel
 from app.engine.child.pipe import Pipe
+from app.engine.child.pulse import Pulse
 from app.engine.protocol import GenerateRequest, LoadRequest, Measured, MeasureRequest, Request, RequestFailed
 
 log = logging.getLogger(__name__)
 
 
-def serve(pipe: Pipe, inbox: Inbox) -> None:
+def serve(pipe: Pipe, inbox: Inbox, pulse: Pulse) -> None:
     """Answer requests for ever; the inbox ends the process when the parent is gone."""
     last_words = ggml.AbortMessageCallback(lambda text: _say_last_words(pipe, text))
     ggml.set_abort_callback(last_words)
     server = Server(pipe, inbox)
+    inbox.on_forget, inbox.on_goodbye = server.forget, server.save
     while True:
-        server.handle(inbox.next_request())
+        request = inbox.next_request(server.seconds_until_rest())
+        if request is None:
+            server.rest()
+        else:
+            with pulse.watching(request):
+                server.handle(request)
 
 
 def _say_last_words(pipe: Pipe, text: bytes) -> None:
@@ -69,6 +76,27 @@ class Server:
         finally:
             self._cancellation.end()
 
+    def seconds_until_rest(self) -> float | None:
+        """Return how long to wait for a request before `rest` is due; None for ever."""
+        return self._model.recall.seconds_until_rest() if self._model is not None else None
+
+    def rest(self) -> None:
+        """Do what can wait until nobody is waiting."""
+        if self._model is not None:
+            self._model.recall.rest()
+
+    def forget(self, chat_id: str | None) -> None:
+        """Keep nothing more of a chat; of None, of any on disk. Any thread."""
+        model = self._model
+        if model is not None:
+            model.recall.forget(chat_id)
+
+    def save(self, patience_s: float) -> None:
+        """Save what the model has read, shortly before the process ends. Any thread."""
+        model = self._model
+        if model is not None:
+            model.recall.close(patience_s)
+
     def _fail(self, request: Request, error: AppError) -> None:
         self._pipe.send(RequestFailed(request.request_id, error))
 
@@ -77,7 +105,9 @@ class Server:
             case LoadRequest():
                 self._load(request)
             case GenerateRequest():
-                Turn(self._open_model(), request, self._pipe.send, self._cancellation).run()
+                model = self._open_model()
+                with model.recall.turn(request.chat_id, request.effort):
+                    Turn(model, request, self._pipe.send, self._cancellation).run()
             case MeasureRequest():
                 prompt = self._open_model().prompter.build(request.messages, request.effort)
                 self._pipe.send(Measured(request.request_id, prompt.tokens, prompt.image_tokens))

@@ -32,6 +32,10 @@ class ImageEntry:
 Entry = int | ImageEntry
 
 
+class StateRefused(ValueError):
+    """Report a saved memory that llama.cpp does not take back."""
+
+
 class ImageDecoder(Protocol):
     """Put a picture into the memory."""
 
@@ -43,6 +47,14 @@ class ImageDecoder(Protocol):
 def count_tokens(entries: Sequence[Entry]) -> int:
     """Return the room that `entries` take in the memory."""
     return sum(1 if isinstance(entry, int) else entry.tokens for entry in entries)
+
+
+def count_shared(known: Sequence[Entry], wanted: Sequence[Entry]) -> int:
+    """Return how many entries `known` and `wanted` have in common at their beginning."""
+    for shared, (one, other) in enumerate(zip(known, wanted, strict=False)):
+        if one != other:
+            return shared
+    return min(len(known), len(wanted))
 
 
 def _count_positions(entries: Sequence[Entry]) -> int:
@@ -65,24 +77,60 @@ class Session:
         self._ledger: list[Entry] = []
         self._tokens = 0
         self._position = 0
+        model = llama.llama_get_model(context)
+        self._window: int = llama.llama_model_n_swa(model)
+        self.forgets_freely = not (llama.llama_model_is_recurrent(model) or llama.llama_model_is_hybrid(model))
 
     @property
     def tokens(self) -> int:
         """Return how much of the memory is in use."""
         return self._tokens
 
-    def keep_prefix(self, prompt: Sequence[Entry]) -> int:
-        """Cut the memory to what it shares with `prompt`; return how many entries need no decoding.
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """Return what stands in the memory."""
+        return tuple(self._ledger)
 
-        At least the last entry is left to decode: what follows it is drawn from its result.
+    def usable(self, known: Sequence[Entry], prompt: Sequence[Entry]) -> int:
+        """Return how many entries of `prompt` need no decoding with a memory of `known`.
+
+        At least the last entry is left to decode: what follows it is drawn from its result. Memories that sum
+        up what they have read (recurrent ones) can't forget their end alone, and so are of use whole or not.
         """
-        shared = 0
-        for known, wanted in zip(self._ledger, prompt[:-1], strict=False):
-            if known != wanted:
-                break
-            shared += 1
-        self._cut(shared)
+        shared = count_shared(known, prompt[:-1])
+        return shared if self.forgets_freely or shared == len(known) else 0
+
+    def keep_prefix(self, prompt: Sequence[Entry]) -> int:
+        """Cut the memory to what it shares with `prompt`; return how many entries need no decoding."""
+        shared = self.usable(self._ledger, prompt)
+        if shared < len(self._ledger):
+            self._cut(shared)
         return len(self._ledger)
+
+    def count_state_bytes(self) -> int:
+        """Return how many bytes `save` would take."""
+        return int(llama.llama_state_seq_get_size(self.context, _SEQUENCE))
+
+    def save(self) -> ctypes.Array[ctypes.c_uint8]:
+        """Return a copy of the memory. Raises MemoryError, and StateRefused if llama.cpp can't make one."""
+        content = (ctypes.c_uint8 * self.count_state_bytes())()
+        written = llama.llama_state_seq_get_data(self.context, content, len(content), _SEQUENCE)
+        if written != len(content) or not written:
+            raise StateRefused(f"{written} of {len(content)} bytes of the memory were copied")
+        return content
+
+    def restore(self, entries: Sequence[Entry], content: ctypes.Array[ctypes.c_uint8]) -> None:
+        """Replace the memory by `content`, in which `entries` stand. Raises StateRefused; then it is empty."""
+        self.clear()
+        read = llama.llama_state_seq_set_data(self.context, content, len(content), _SEQUENCE)
+        last = llama.llama_memory_seq_pos_max(self._memory, _SEQUENCE)
+        position = _count_positions(entries)
+        # Behind a picture the next position may lie further on than the last one in the memory.
+        fits = last == position - 1 if isinstance(entries[-1], int) else last < position
+        if read != len(content) or not fits:
+            self.clear()
+            raise StateRefused(f"{read} of {len(content)} bytes were taken, up to position {last} of {position}")
+        self._ledger, self._tokens, self._position = list(entries), count_tokens(entries), position
 
     def clear(self) -> None:
         """Forget everything."""
@@ -123,10 +171,17 @@ class Session:
     def _cut(self, length: int) -> None:
         kept = self._ledger[:length]
         position = _count_positions(kept)
-        if not llama.llama_memory_seq_rm(self._memory, _SEQUENCE, position, -1):
-            self.clear()  # recurrent memories can't forget their end alone
+        if not llama.llama_memory_seq_rm(self._memory, _SEQUENCE, position, -1) or self._lacks_window(position):
+            self.clear()
             return
         self._ledger, self._tokens, self._position = kept, count_tokens(kept), position
+
+    def _lacks_window(self, position: int) -> bool:
+        """Return whether the memory has let go of tokens that the one at `position` looks back on.
+
+        The cache of sliding-window layers may hold no more than their window.
+        """
+        return bool(llama.llama_memory_seq_pos_min(self._memory, _SEQUENCE) > max(0, position - self._window))
 
 
 def pieces_of(entries: Sequence[Entry]) -> list[Sequence[Entry]]:

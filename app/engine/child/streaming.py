@@ -38,6 +38,10 @@ class ThinkMarks:
     opening: int | None = None
     closing: int | None = None
 
+    def to_close(self, tokenize: Callable[[str], list[int]]) -> list[int]:
+        """Return the tokens that close reasoning; `tokenize` cuts the tag into tokens where it has to be written."""
+        return [self.closing] if self.closing is not None else tokenize(_TAGS[1])
+
 
 @dataclass(slots=True)
 class Spoken:
@@ -84,7 +88,9 @@ class TokenReader:
         return self._sort(text) + (self._tags.finish() if self._tags is not None else [])
 
     def _turn(self, *, reasoning: bool) -> list[Piece]:
-        pieces = self._sort(self._decoder.decode(b"", final=True))
+        text = self._decoder.decode(b"", final=True)
+        self.spoken[-1].text += text
+        pieces = self._sort(text)
         if self._reasoning and not reasoning:
             pieces.append(ReasoningClosed())
         self._reasoning = reasoning

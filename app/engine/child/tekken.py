@@ -17,6 +17,13 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import pairwise
 
+Span = tuple[int, int]
+
+# Digits that are younger than the Unicode of Python 3.11 (14.0) and of llama.cpp, but known to the reference.
+_YOUNG_DIGITS = [
+    (0x10D40, 0x10D49), (0x116D0, 0x116E3), (0x11BF0, 0x11BF9), (0x16130, 0x16139), (0x16D70, 0x16D79),
+    (0x1CCF0, 0x1CCF9), (0x1E5F1, 0x1E5FA),
+]  # fmt: skip
 _BLANKS = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
@@ -39,7 +46,7 @@ class TekkenCutter:
 
     def _merge(self, word: str) -> list[int]:
         ranks = self._ranks()
-        raw = word.encode("utf-8", "replace")
+        raw = word.encode()
         if raw in ranks:
             return [ranks[raw]]
         parts = merge_pairs(raw, ranks)
@@ -83,11 +90,11 @@ def merge_pairs(raw: bytes, ranks: Mapping[bytes, int]) -> list[bytes]:
 
 @cache
 def _differing() -> re.Pattern[str]:
-    """Match where llama.cpp's pattern and the reference may part: marks, capitals and case beyond ASCII."""
+    """Match where llama.cpp's pattern and the reference may part: marks, capitals, case and digits beyond ASCII."""
     ranges = _ranges()
     upper = _beyond_ascii(ranges["Lu"] + ranges["Lt"])
     lower = _beyond_ascii(ranges["Ll"])
-    return re.compile(f"[{_class(_marks(ranges) + upper)}]|[{_class(lower)}](?=[A-Z])")
+    return re.compile(f"[{_class(_marks(ranges) + upper + _YOUNG_DIGITS)}]|[{_class(lower)}](?=[A-Z])")
 
 
 @cache
@@ -97,15 +104,12 @@ def _words() -> re.Pattern[str]:
     either = ranges["Lm"] + ranges["Lo"] + _marks(ranges)
     upper = _class(ranges["Lu"] + ranges["Lt"] + either)
     lower = _class(ranges["Ll"] + either)
-    digit = _class(ranges["Nd"] + ranges["Nl"] + ranges["No"])
+    digit = _class(ranges["Nd"] + ranges["Nl"] + ranges["No"] + _YOUNG_DIGITS)
     letter = _class([span for name in ("Lu", "Ll", "Lt", "Lm", "Lo") for span in ranges[name]])
     return re.compile(
         rf"[^\r\n{letter}{digit}]?[{upper}]*[{lower}]+|[^\r\n{letter}{digit}]?[{upper}]+[{lower}]*|[{digit}]"
         rf"| ?[^{_BLANKS}{letter}{digit}]+[\r\n/]*|[{_BLANKS}]*[\r\n]+|[{_BLANKS}]+(?![^{_BLANKS}])|[{_BLANKS}]+"
     )
-
-
-Span = tuple[int, int]
 
 
 @cache

@@ -6,6 +6,7 @@ import ctypes
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -14,11 +15,12 @@ from llama_cpp import mtmd_cpp as mtmd
 
 from app.core.errors import GenerationFailed, PictureUnreadable
 from app.engine.child.cancellation import Cancellation
+from app.engine.child.preparing import prepare_picture
 from app.engine.child.session import BATCH_TOKENS, Entry, ImageEntry
-from app.engine.pictures import prepare_picture
 from app.engine.protocol import PictureFile
 
 _CACHE_BYTES = 256 << 20
+_STEPS_BETWEEN_LOOKS = 16  # a layer has about thirty
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,12 +64,14 @@ class Vision:
         longest_side: int,
         repair: BreakRepair | None,
         cancellation: Cancellation,
+        watch: Any = None,
     ) -> None:
         self._projector = projector
-        self._longest_side = longest_side
+        self.longest_side_pixels = longest_side
         self._width = embedding_width
         self._repair = repair
         self._cancellation = cancellation
+        self._watch = watch  # the projector calls it as long as it lives
         self._layouts: dict[str, tuple[Entry, ...]] = {}
         self._files: dict[str, PictureFile] = {}
         self._held: OrderedDict[str, _Held] = OrderedDict()
@@ -106,7 +110,7 @@ class Vision:
     # --- preparing ---
 
     def _prepare(self, picture: PictureFile) -> tuple[Entry, ...]:
-        prepared = prepare_picture(_read(picture), self._longest_side)
+        prepared = prepare_picture(_read(picture), self.longest_side_pixels)
         pixels = (ctypes.c_uint8 * len(prepared.rgb)).from_buffer_copy(prepared.rgb)
         bitmap = mtmd.mtmd_bitmap_init(prepared.width, prepared.height, pixels)
         chunks = mtmd.mtmd_input_chunks_init()
@@ -159,6 +163,7 @@ class Vision:
         self._cancellation.check()
         if mtmd.mtmd_encode_chunk(self._projector, held.chunk) != 0:
             raise GenerationFailed("The picture could not be encoded. The log says more; try a smaller picture.")
+        self._cancellation.check()  # before what was left half done is taken for the picture
         self.encodings += 1
         output = mtmd.mtmd_get_output_embd(self._projector)
         rows = np.ctypeslib.as_array(output, (entry.tokens, self._width)).copy()
@@ -185,6 +190,21 @@ class Vision:
         while len(self._held) > 1 and sum(held.n_bytes for held in self._held.values()) > _CACHE_BYTES:
             _, oldest = self._held.popitem(last=False)
             mtmd.mtmd_input_chunk_free(oldest.chunk)
+
+
+def watch_encoding(cancellation: Cancellation) -> Any:
+    """Return a callback for a projector's computations that ends them soon after a cancel; keep it alive.
+
+    llama.cpp has no abort callback for pictures, but lets a computation be looked at between its steps.
+    """
+    asked = count()
+
+    def look(_tensor: object, is_question: bool, _data: object) -> bool:
+        if is_question:
+            return next(asked) % _STEPS_BETWEEN_LOOKS == 0
+        return not cancellation.requested
+
+    return llama.ggml_backend_sched_eval_callback(look)
 
 
 def _read(picture: PictureFile) -> bytes:

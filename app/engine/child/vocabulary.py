@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Iterable, Mapping
 from functools import cache
+from itertools import groupby
 
 from llama_cpp import llama_cpp as llama
 
@@ -12,6 +14,18 @@ from app.engine.child.tekken import TekkenCutter
 
 _PIECE_BYTES = 256
 _TEKKEN = "tekken"
+
+
+def open_vocabulary(model: int, metadata: Mapping[str, object]) -> Vocabulary:
+    """Return the vocabulary of an open model whose file says `metadata`. Raises ModelNotSupported."""
+    if llama.llama_model_has_encoder(model) or llama.llama_model_is_diffusion(model):
+        raise ModelNotSupported(
+            "This model does not write word after word, so this program can't chat with it. Choose a chat model."
+        )
+    vocabulary = Vocabulary(llama.llama_model_get_vocab(model), str(metadata.get("tokenizer.ggml.pre", "")))
+    if vocabulary.kind == llama.LLAMA_VOCAB_TYPE_NONE or vocabulary.size < 2:
+        raise ModelNotSupported("The file holds no vocabulary, so the model can't be asked. Choose another file.")
+    return vocabulary
 
 
 class Vocabulary:
@@ -52,6 +66,7 @@ class Vocabulary:
 
     def tokenize(self, text: str, *, parse_special: bool) -> list[int]:
         """Return the tokens of `text`, adding none; control tokens only if `parse_special`."""
+        text = _without_surrogates(text)
         if self._tekken is not None and not parse_special:
             return self._tekken.tokenize(text)
         return self._tokenize(text, parse_special=parse_special)
@@ -60,7 +75,7 @@ class Vocabulary:
         return self._tokenize(text, parse_special=False)
 
     def _tokenize(self, text: str, *, parse_special: bool) -> list[int]:
-        raw = text.encode("utf-8", "replace")  # a lone surrogate, which is not text, becomes "?"
+        raw = text.encode()
         room = len(raw) + 8  # every token but an inserted leading blank takes at least one byte
         while True:
             tokens = (llama.llama_token * room)()
@@ -101,6 +116,14 @@ class Vocabulary:
                 return self._piece.raw[:count]
             self._piece = ctypes.create_string_buffer(-count)
 
+    def spell(self, tokens: Iterable[int]) -> str:
+        """Return what `tokens` stand for, control tokens by their names."""
+        runs = groupby(tokens, key=self.is_control)
+        return "".join(
+            "".join(map(self._text, run)) if control else b"".join(map(self.piece, run)).decode("utf-8", "replace")
+            for control, run in runs
+        )
+
     def _ranks(self) -> dict[bytes, int]:
         """Return the text tokens by their bytes; in this kind of vocabulary their order is that of merging."""
         tokens = ((self.piece(token), token) for token in range(self.size) if not self.is_control(token))
@@ -110,3 +133,12 @@ class Vocabulary:
         if not 0 <= token < self.size:
             return ""
         return (llama.llama_vocab_get_text(self._handle, token) or b"").decode("utf-8", "replace")
+
+
+def _without_surrogates(text: str) -> str:
+    """Replace lone surrogates, which are not text, by the sign for that, as the reference's tokenizer does."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+    return text
