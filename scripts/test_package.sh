@@ -21,6 +21,11 @@ start_display "$system"
 apt_packages "$system" desktop-file-utils >/dev/null
 in_system "$system" desktop-file-validate /usr/share/applications/solo.desktop
 
+# The model that comes with it, on a machine without anything else.
+answer=$(in_system "$system" solo chat 'Who are you?')
+grep -q 'Solo mini' <<<"$answer"
+echo "== solo chat answers with the built-in model"
+
 # A small model that always says the same is enough to see the packaged engine at work.
 "$root/.venv/bin/python" "$root/scripts/make_model.py" small --thinks "$system/srv/models" >/dev/null
 model=/srv/models/$(ls "$system/srv/models")

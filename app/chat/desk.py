@@ -7,7 +7,7 @@ from collections import deque
 from collections.abc import Callable
 from dataclasses import replace
 
-from app.core.errors import EngineCrashed
+from app.core.errors import AppError
 from app.engine.protocol import (
     Died,
     Engine,
@@ -42,9 +42,12 @@ class EngineDesk:
         """Say whether nothing is under way."""
         return self._current is None
 
-    def submit(self, request: Request, handler: Handler) -> None:
-        """Ask the engine as soon as it is free; `handler` gets the events of this request."""
-        self._waiting.append((request, handler))
+    def submit(self, request: Request, handler: Handler, *, first: bool = False) -> None:
+        """Ask the engine as soon as it is free, before or after what waits; `handler` gets this request's events."""
+        if first:
+            self._waiting.appendleft((request, handler))
+        else:
+            self._waiting.append((request, handler))
         self._ask_next()
 
     def cancel(self, request_id: str) -> bool:
@@ -55,11 +58,16 @@ class EngineDesk:
         self._waiting = deque(item for item in self._waiting if item[0].request_id != request_id)
         return False
 
+    def answer_now(self, request_id: str) -> None:
+        """Let a request under way end its reasoning."""
+        if self._current is not None and self._current[0].request_id == request_id:
+            self._engine.answer_now()
+
     def receive(self, event: EngineEvent) -> None:
         """Take an event of the engine."""
         if isinstance(event, Died):
             # The engine knows nothing of chats; what to do next is ours to say.
-            self._bury(replace(event, error=EngineCrashed(f"{event.error} {_AGAIN}")))
+            self._bury(replace(event, error=_with_advice(event.error)))
             return
         if self._current is None or event.request_id != self._current[0].request_id:
             log.info("late event of the engine dropped: %s", type(event).__name__)
@@ -77,14 +85,23 @@ class EngineDesk:
             log.info("the engine had ended before it was asked; another process has the request")
             self._on_death(event)
             return
-        ended = ([self._current] if self._current else []) + list(self._waiting)
-        self._current = None
+        ended, self._current = self._current, None
+        waiting = list(self._waiting)
         self._waiting.clear()
-        for _, handler in ended:
-            handler(event)
+        if ended is not None:
+            ended[1](event)
         self._on_death(event)
+        if not self.is_idle:  # the load goes on in another way, and who waited for it still does
+            self._waiting.extend(waiting)
+            return
+        for _, handler in waiting:
+            handler(event)
 
     def _ask_next(self) -> None:
         if self._current is None and self._waiting:
             self._current = self._waiting.popleft()
             self._engine.ask(self._current[0])
+
+
+def _with_advice(error: AppError) -> AppError:
+    return type(error)(f"{error} {_AGAIN}")

@@ -7,17 +7,19 @@ from collections.abc import Callable
 from pathlib import Path
 
 from app.core.events import DownloadFinished, DownloadStopped, OffersListed
-from app.core.facts import Hardware
+from app.core.facts import Hardware, Offer, Plan, TensorRole
+from app.core.library import RepositoryListed, StoredState
+from app.hardware.planner import RAM_RESERVE_BYTES, plan_placement
+from app.hardware.wishes import Wishes
 from app.models.catalogue import Entry, load_catalogue, make_offers
 from app.models.download_part import PART_SUFFIX
 from app.models.files import find_projector
-from app.models.library import State, list_models
+from app.models.library import list_models
+from app.models.repository import RemoteModel, RepositoryListing
+from app.models.sketch import ModelSizes, sizes_from_bytes, sketch_model, sketch_projector
 
 _GIB = 1 << 30
-_SHORTEST_CONTEXT = 8192
-# Beside the reserve: what a driver and llama.cpp's buffers take on each card before the first tensor.
-_OVERHEAD_BYTES = 1 * _GIB
-_RAM_RESERVE_BYTES = 2 * _GIB
+_WORTH_SAYING_BYTES = _GIB // 2
 
 
 def list_offers(hardware: Hardware, reserve_bytes: int, target: Path) -> OffersListed:
@@ -26,11 +28,36 @@ def list_offers(hardware: Hardware, reserve_bytes: int, target: Path) -> OffersL
     return OffersListed(hardware, offers, target, free_bytes(target))
 
 
+def offer_repository(listing: RepositoryListing, hardware: Hardware, reserve_bytes: int) -> RepositoryListed:
+    """Return the models of a repository with how each fits, judged by its size alone; the best that fits first."""
+    projector_bytes = listing.projectors[0].size if listing.projectors else 0
+
+    def offer(model: RemoteModel) -> Offer:
+        fits, fit = judge_sizes(sizes_from_bytes(model.total_bytes), projector_bytes, hardware, reserve_bytes)
+        return Offer(
+            id=f"{listing.repository}:{model.name}",
+            title=model.name,
+            repository=listing.repository,
+            revision=listing.revision,
+            quantization=model.quantization or "unknown quantization",
+            description=_parts(model),
+            licence="licence: see its page",
+            files=tuple(file.name for file in model.files),
+            total_bytes=model.total_bytes,
+            exact=True,
+            fits=fits,
+            fit=f"{fit} Judged by its size.",
+        )
+
+    offers = sorted(map(offer, listing.models), key=lambda found: (not found.fits, -found.total_bytes))
+    return RepositoryListed(listing.repository, tuple(offers), tuple(file.name for file in listing.projectors))
+
+
 def what_is_here(entry: Entry, target: Path) -> DownloadFinished | DownloadStopped | None:
     """Return how far an earlier download of `entry` into `target` came, if there was one."""
     folder = entry.folder(target)
     models = list_models(folder) if folder.is_dir() else ()
-    whole = next((model for model in models if model.state is State.COMPLETE and model.verified), None)
+    whole = next((model for model in models if model.state is StoredState.COMPLETE and model.verified), None)
     if whole is None:
         # A projector of which only a part arrived is no model yet, but it is begun.
         begun = bool(models) or any(folder.glob(f"*{PART_SUFFIX}"))
@@ -49,39 +76,43 @@ def free_bytes(folder: Path) -> int:
 
 
 def judge(hardware: Hardware, reserve_bytes: int) -> Callable[[Entry], tuple[bool, str]]:
-    """Return the function that says whether, and how, an entry fits this machine.
-
-    It adds up whole parts only; the planner looks closer once the file is here.
-    """
-    cards = [max(0, gpu.free_bytes - reserve_bytes - _OVERHEAD_BYTES) for gpu in hardware.gpus]
-    ram = max(0, hardware.ram_available_bytes - _RAM_RESERVE_BYTES)
-
-    def verdict(entry: Entry) -> tuple[bool, str]:
-        cache = entry.kv_bytes_per_token * min(entry.context_tokens, _SHORTEST_CONTEXT)
-        needed = entry.total_bytes + cache
-        if any(needed <= card for card in cards):
-            return True, "Fits on one graphics card, so it answers fast."
-        if len(cards) > 1 and needed <= sum(cards):
-            return True, f"Fits on the {len(cards)} graphics cards together, so it answers fast."
-        return _with_ram(entry, needed, sum(cards), ram)
-
-    return verdict
+    """Return the function that says whether, and how, an entry fits this machine."""
+    return lambda entry: judge_sizes(entry.sizes, entry.projector_bytes, hardware, reserve_bytes)
 
 
-def _with_ram(entry: Entry, needed: int, vram: int, ram: int) -> tuple[bool, str]:
-    missing = needed - vram - ram
-    if missing > 0:
-        return False, f"Too big for this machine: {_gib(missing)} more RAM or graphics memory is needed."
-    is_mixture = entry.expert_bytes > 0
-    if vram <= 0:
-        pace = "at a moderate pace" if is_mixture else "slowly"
-        return True, f"Fits in RAM ({_gib(needed)}) and runs on the processor, {pace}."
-    if is_mixture and needed - entry.expert_bytes > vram:
-        return True, f"Fits in RAM and graphics memory, with {_gib(needed - vram)} in RAM; it answers slowly."
-    kind = "experts" if is_mixture else "layers"
-    pace = "a good pace" if is_mixture else "a slow pace"
-    return True, f"Fits: {_gib(vram)} on the graphics cards and {_gib(needed - vram)} of {kind} in RAM, at {pace}."
+def judge_sizes(sizes: ModelSizes, projector_bytes: int, hardware: Hardware, reserve_bytes: int) -> tuple[bool, str]:
+    """Plan for a model of which only sizes are known; return whether it fits and the sentence for the person."""
+    sketch = sketch_model(sizes)
+    projector = sketch_projector(projector_bytes, sizes.embedding_length)
+    plan = plan_placement(sketch, projector, hardware, Wishes(reserve_bytes=reserve_bytes))
+    if not plan.fits:
+        return False, _too_big(plan, hardware)
+    looked_up = sum(tensor.n_bytes for tensor in sketch.tensors if tensor.role is TensorRole.EMBEDDING)
+    return True, _fits(plan, plan.host.weights_bytes - looked_up)
+
+
+def _too_big(plan: Plan, hardware: Hardware) -> str:
+    missing = plan.host.total_bytes + RAM_RESERVE_BYTES - hardware.ram_available_bytes
+    if missing <= 0:
+        return " ".join(plan.reasons)
+    return f"Too big: needs {_gib(missing)} more RAM."
+
+
+def _fits(plan: Plan, in_ram_bytes: int) -> str:
+    pace = f", about {plan.expected_tokens_per_second:.0f} tokens/s" if plan.expected_tokens_per_second >= 1 else ""
+    if not plan.devices:
+        return f"Fits in {_gib(plan.host.total_bytes)} of RAM and runs on the processor{pace}."
+    cards = {1: plan.devices[0].name, 2: "both cards"}.get(len(plan.devices), f"all {len(plan.devices)} cards")
+    ram = f" and {_gib(in_ram_bytes)} of RAM" if in_ram_bytes >= _WORTH_SAYING_BYTES else ""
+    return f"Fits {cards}{ram}{pace}."
+
+
+def _parts(model: RemoteModel) -> str:
+    count = len(model.files)
+    return "One file." if count == 1 else f"In {count} files, which are fetched together."
 
 
 def _gib(size: int) -> str:
-    return f"{size / _GIB:.1f}\N{NARROW NO-BREAK SPACE}GiB"
+    amount = size / _GIB
+    digits = 0 if amount >= 10 else 1
+    return f"{amount:.{digits}f}\N{NARROW NO-BREAK SPACE}GiB"

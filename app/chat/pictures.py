@@ -10,7 +10,7 @@ from pathlib import Path
 from app.core.errors import AppError, PictureTooLarge, PictureUnreadable
 from app.core.events import BugFound, PictureAttached, PictureRefused, Publish
 from app.core.messages import Picture
-from app.engine.pictures import MAX_FILE_BYTES, inspect_picture, make_thumbnail
+from app.engine.pictures import LONGEST_SIDE, MAX_FILE_BYTES, image_tokens, inspect_picture, make_thumbnail
 from app.storage.attachments import AttachmentStore
 
 log = logging.getLogger(__name__)
@@ -57,6 +57,11 @@ class PictureDesk:
         else:
             picture = Picture(sha256, name, facts.media_type, facts.width, facts.height, facts.tokens)
             self._publish(PictureAttached(request_id, picture, thumbnail))
+
+
+def cost_of(picture: Picture, longest_side_pixels: int) -> int:
+    """Return the tokens that `picture` takes from a model that takes sides of so many pixels; 0: not known."""
+    return image_tokens(picture.width, picture.height, longest_side_pixels or LONGEST_SIDE)
 
 
 def read_picture(path: Path) -> bytes:

@@ -11,6 +11,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Protocol
 
+from app.core.facts import Offer
+from app.core.library import StoredModel
 from app.core.messages import Picture, ReasoningEffort
 from app.core.settings import Settings
 
@@ -20,6 +22,72 @@ class ExportKind(StrEnum):
 
     MARKDOWN = "markdown"
     JSON = "json"
+
+
+class Library(Protocol):
+    """Look after the models on this computer, and look into repositories."""
+
+    def list_models(self, folder: Path | None = None) -> None:
+        """Publish LibraryListed for Solo's models folder (None: the one of last time) and other programs' folders."""
+        ...
+
+    def describe(self, model: StoredModel) -> None:
+        """Publish StoredModelDescribed (or Refused)."""
+        ...
+
+    def delete(self, model: StoredModel) -> None:
+        """Delete a model of Solo's own folder; publishes StoredModelDeleted and LibraryListed (or Refused)."""
+        ...
+
+    def use(self, model: StoredModel) -> None:
+        """Open a model; one of another program is checked first, once: then CheckProgressed ... CheckEnded."""
+        ...
+
+    def check(self, path: Path, *, repair: bool = False) -> None:
+        """Check a model, with `repair` fetching what is damaged again; publishes CheckProgressed ... CheckEnded."""
+        ...
+
+    def stop_check(self) -> None:
+        """Stop the check or repair under way; publishes CheckEnded."""
+        ...
+
+    def look_up(self, text: str) -> None:
+        """Publish RepositoryListed for a repository's name or address, or RepositoryRefused."""
+        ...
+
+    def download_listed(self, offer: Offer, projector: str, target: Path) -> None:
+        """Download an offer of a repository with the projector of that name, or none, like `download`."""
+        ...
+
+    def resume(self, model: StoredModel) -> None:
+        """Go on with an unfinished download (or Refused); its events carry the id it began with."""
+        ...
+
+    def discard(self, key: str, folder: Path) -> None:
+        """Stop the download `key` and delete what has arrived in `folder`; publishes DownloadDiscarded."""
+        ...
+
+    def list_connections(self) -> None:
+        """Publish ConnectionsListed."""
+        ...
+
+    def list_offers(self, target: Path | None = None) -> None:
+        """Publish OffersListed for a target folder (None: the default one).
+
+        For each offer that is there already DownloadFinished follows, for each that is there in part DownloadStopped.
+        """
+        ...
+
+    def download(self, offer_id: str, target: Path) -> None:
+        """Download, or go on with, an offer; publishes DownloadProgressed ..., then how it ended.
+
+        A finished download is opened, unless another model than the built-in one is in use.
+        """
+        ...
+
+    def stop_download(self) -> None:
+        """Pause the download; publishes DownloadStopped."""
+        ...
 
 
 class Service(Protocol):
@@ -73,8 +141,9 @@ class Service(Protocol):
     ) -> None:
         """Ask the model; None starts a conversation. Publishes TurnStarted ... TurnFinished or TurnFailed.
 
-        If the question can't even be saved, publishes SendRefused. If no model answers, the question is saved and
-        the turn fails with a sentence; a crashed engine is started again first.
+        If the question can't even be saved, or alone is too long for the model, publishes SendRefused. When the
+        chat does not fit the context, the oldest turns are left out, and TurnsLeftOut says so. If no model
+        answers, the question is saved and the turn fails with a sentence; a crashed engine is started again first.
         """
         ...
 
@@ -91,6 +160,10 @@ class Service(Protocol):
 
     def stop(self) -> None:
         """Stop the turn under way."""
+        ...
+
+    def answer_now(self) -> None:
+        """Let the model end the reasoning under way; the answer follows at once."""
         ...
 
     def measure(
@@ -122,6 +195,13 @@ class Service(Protocol):
         """
         ...
 
+    def open_at_start(self, path: Path | None, projector: Path | None = None) -> None:
+        """Load the model that was used last; None for the built-in one.
+
+        If it can't be loaded, ModelLoadFailed says so, and the built-in model is loaded in its place.
+        """
+        ...
+
     def cancel_load(self) -> None:
         """Stop loading; publishes ModelLoadStopped."""
         ...
@@ -130,24 +210,9 @@ class Service(Protocol):
         """Start a crashed engine and load the same model again."""
         ...
 
-    # --- first run ---
-
-    def list_offers(self, target: Path | None = None) -> None:
-        """Publish OffersListed for a target folder (None: the default one).
-
-        For each offer that is there already DownloadFinished follows, for each that is there in part DownloadStopped.
-        """
-        ...
-
-    def download(self, offer_id: str, target: Path) -> None:
-        """Download, or go on with, an offer; publishes DownloadProgressed ..., then how it ended.
-
-        A finished download is opened, unless another model is in use.
-        """
-        ...
-
-    def stop_download(self) -> None:
-        """Pause the download; publishes DownloadStopped."""
+    @property
+    def library(self) -> Library:
+        """Return what looks after the models on this computer."""
         ...
 
     # --- everything else ---

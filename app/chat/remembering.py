@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+from app.core.built_in import is_built_in
 from app.core.errors import StorageError
 from app.core.events import ModelLoaded
 from app.core.settings import Settings, save_settings
@@ -22,8 +23,14 @@ class SettingsKeeper:
         self._keep(replace(settings, model=self.current.model, projector=self.current.projector))
 
     def remember_model(self, event: ModelLoaded) -> None:
-        """Note which model to open at the next start. Raises StorageError."""
-        self._keep(replace(self.current, model=str(event.path), projector=str(event.projector or "")))
+        """Note which model to open at the next start; the built-in one is what is opened without a note.
+
+        A stand-in changes nothing: the model it stands in for may be back at the next start. Raises StorageError.
+        """
+        if event.is_stand_in:
+            return
+        model, projector = ("", "") if is_built_in(event.path) else (str(event.path), str(event.projector or ""))
+        self._keep(replace(self.current, model=model, projector=projector))
 
     def _keep(self, settings: Settings) -> None:
         self.current = settings

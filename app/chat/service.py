@@ -4,22 +4,37 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
-from app.chat.downloads import DownloadDesk
+from app.chat.drafts import Draft
 from app.chat.floor import Floor
 from app.chat.floor_thread import FloorThread
+from app.chat.learning import Learning
+from app.chat.library import LibraryDesk
 from app.chat.machine import Machine
 from app.chat.opening import Opening, prepare_opening
 from app.chat.pictures import PictureDesk
 from app.chat.protocol import ExportKind
 from app.chat.remembering import SettingsKeeper
-from app.chat.turns import Draft
-from app.core.events import Event, ModelLoaded, Publish, Refused, SendRefused, TurnFailed, TurnFinished, TurnStarted
+from app.core.events import (
+    EngineStopped,
+    Event,
+    ModelLoaded,
+    ModelPlanned,
+    PlanReduced,
+    Publish,
+    Refused,
+    SendRefused,
+    TurnFailed,
+    TurnFinished,
+    TurnStarted,
+)
 from app.core.messages import Picture, ReasoningEffort
 from app.core.paths import Paths
 from app.core.settings import Settings
 from app.engine.protocol import Engine, Listener
+from app.hardware.notebook import Notebook
 from app.storage.attachments import AttachmentStore
 from app.storage.opening import open_store
 
@@ -42,7 +57,10 @@ class ChatService:
         self._pictures = PictureDesk(self._attachments, self._publish)
         self._thread = FloorThread(self._open_floor, self._publish)
         self._machine = Machine()
-        self._downloads = DownloadDesk(self._publish, lambda: self._settings.current, self._machine)
+        self._learning = Learning(Notebook(paths.measurements))
+        self.library = LibraryDesk(
+            self._publish, lambda: self._settings.current, self._machine, paths, self.open_model, self._open_downloaded
+        )
         self._ended = threading.Event()
 
     def start(self) -> None:
@@ -93,10 +111,11 @@ class ChatService:
         self, conversation_id: str | None, text: str, pictures: tuple[Picture, ...], effort: ReasoningEffort
     ) -> None:
         """Ask the model."""
-        self._thread.do(
-            lambda floor: floor.turns.send(conversation_id, Draft(text, pictures), effort),
-            lambda sentence: self._publish(SendRefused(sentence)),
-        )
+
+        def refuse(sentence: str) -> None:
+            self._publish(SendRefused(sentence))
+
+        self._thread.do(lambda floor: floor.turns.send(conversation_id, Draft(text, pictures), effort, refuse), refuse)
 
     def regenerate(self, answer_id: str, effort: ReasoningEffort) -> None:
         """Answer the same question once more."""
@@ -104,17 +123,25 @@ class ChatService:
 
     def edit(self, question_id: str, text: str, effort: ReasoningEffort) -> None:
         """Ask an earlier question in other words."""
-        self._thread.do(lambda floor: floor.turns.edit(question_id, text, effort))
+
+        def refuse(sentence: str) -> None:
+            self._publish(Refused(sentence))
+
+        self._thread.do(lambda floor: floor.turns.edit(question_id, text, effort, refuse))
 
     def stop(self) -> None:
         """Stop the turn under way."""
         self._thread.do(lambda floor: floor.turns.stop())
 
+    def answer_now(self) -> None:
+        """Let the model end its reasoning and answer."""
+        self._thread.do(lambda floor: floor.turns.answer_now())
+
     def measure(
         self, conversation_id: str | None, text: str, pictures: tuple[Picture, ...], effort: ReasoningEffort
     ) -> None:
         """Publish ContextMeasured, unless the engine is busy."""
-        self._thread.do(lambda floor: floor.turns.measure(conversation_id, Draft(text, pictures), effort))
+        self._thread.do(lambda floor: floor.meter.measure(conversation_id, Draft(text, pictures), effort))
 
     # --- pictures ---
 
@@ -134,8 +161,11 @@ class ChatService:
 
     def open_model(self, path: Path, projector: Path | None = None, *, anyway: bool = False) -> None:
         """Load a GGUF; an answer that is being written is stopped."""
-
         self._thread.do(lambda floor: floor.open_model(path, projector, anyway=anyway))
+
+    def open_at_start(self, path: Path | None, projector: Path | None = None) -> None:
+        """Load the model of the last time, or the built-in one."""
+        self._thread.do(lambda floor: floor.open_at_start(path, projector))
 
     def cancel_load(self) -> None:
         """Stop loading."""
@@ -145,33 +175,17 @@ class ChatService:
         """Load the same model again after the engine died."""
         self._thread.do(lambda floor: floor.slot.wake())
 
-    # --- first run ---
-
-    def list_offers(self, target: Path | None = None) -> None:
-        """Publish OffersListed."""
-        self._downloads.list_offers(target or self._paths.models)
-
-    def download(self, offer_id: str, target: Path) -> None:
-        """Download, or go on with, an offer; a finished one is opened, unless another model is in use."""
-
-        def open_if_free(path: Path, projector: Path | None) -> None:
-            self._thread.do(lambda floor: floor.open_downloaded(path, projector))
-
-        self._downloads.download(offer_id, target, open_if_free)
-
-    def stop_download(self) -> None:
-        """Pause the download."""
-        self._downloads.stop()
-
     # --- everything else ---
 
     def change_settings(self, settings: Settings) -> None:
         """Remember `settings`; which model was opened last stays the service's own knowledge."""
         self._thread.do_anyway(lambda: self._settings.change(settings))
+        if not settings.keep_states:
+            self._thread.do(lambda floor: floor.states.forget(None))
 
     def close(self) -> None:
         """Refuse new work, stop the turn, end the engine, save; blocks for a few seconds at most."""
-        self._downloads.close()
+        self.library.close()
         self._pictures.close()
         self._thread.close()
         self._ended.set()
@@ -189,22 +203,39 @@ class ChatService:
             self._make_engine(self._thread.hear),
             self._prepare,
             self.picture_path,
-            lambda: self._settings.current.system_prompt,
+            lambda: self._settings.current,
+            self._paths.states,
+            self._paths.steps,
         )
 
-    def _prepare(self, path: Path, projector: Path | None) -> Opening:
-        return prepare_opening(path, projector, self._settings.current, self._machine.look())
+    def _open_downloaded(self, path: Path, projector: Path | None) -> None:
+        self._thread.do(lambda floor: floor.open_downloaded(path, projector))
 
-    # --- on the thread that has something to say ---
+    def _prepare(self, path: Path, projector: Path | None) -> Opening:
+        hardware = self._learning.without_model(self._machine.look_for(path))
+        return prepare_opening(path, projector, self._settings.current, hardware, self._learning.notebook)
 
     def _publish(self, event: Event) -> None:
         if self._ended.is_set():
             return
+        if isinstance(event, ModelLoaded):  # before anyone can ask for it
+            self.library.note_use(event.path)
+            event = replace(event, measured=self._learning.note_load(event.measured))
+        if isinstance(event, PlanReduced):
+            event = replace(event, sentence=f"{self._learning.explain_shortage()} {event.sentence}".strip())
         self._listener(event)
         match event:
+            case ModelPlanned():
+                self._learning.note_plan(event)
+            case EngineStopped():
+                self._learning.forget_model()
             case ModelLoaded():
                 self._settings.remember_model(event)
-            case TurnStarted() | TurnFinished() | TurnFailed():
+            case TurnFinished(answer=answer):
+                if answer.stats is not None:
+                    self._learning.note_turn(answer.stats.tokens_per_second, answer.stats.generated_tokens)
+                self._thread.do(lambda floor: floor.conversations.list_again())
+            case TurnStarted() | TurnFailed():
                 self._thread.do(lambda floor: floor.conversations.list_again())
             case _:
                 pass

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 
+from app.chat.pace import Pace
 from app.core.errors import AppError
 from app.core.events import (
     AnswerText,
@@ -48,6 +50,8 @@ class Turn:
         self._unsaved_reasoning = ""
         self._unsaved_settings = ""
         self._is_saving = True
+        self._pace = Pace()
+        self._left_out = self._context_tokens = 0
         publish(TurnStarted(answer.id, question, answer))
 
     @property
@@ -59,6 +63,10 @@ class Turn:
     def conversation_id(self) -> str:
         """Return the conversation this turn belongs to."""
         return self._answer.conversation_id
+
+    def note_view(self, left_out_messages: int, context_tokens: int) -> None:
+        """Take note of how many of the oldest messages the model does not see, with a context of so many tokens."""
+        self._left_out, self._context_tokens = left_out_messages, context_tokens
 
     def receive(self, event: EngineEvent) -> None:
         """Take an event of the engine."""
@@ -97,13 +105,15 @@ class Turn:
                 self._unsaved_settings = event.settings
                 self._publish(PromptRendered(self.id, event.settings, event.prompt_tokens))
             case Prefilled():
-                self._publish(PrefillProgressed(self.id, event.done_tokens, event.total_tokens))
+                left_s = self._pace.seconds_left(event.done_tokens, event.total_tokens, time.monotonic())
+                self._publish(PrefillProgressed(self.id, event.done_tokens, event.total_tokens, left_s))
             case ReasoningPiece():
                 self._reasoning += event.text
                 self._unsaved_reasoning += event.text
                 self._publish(ReasoningText(self.id, event.text))
             case ReasoningEnded():
-                self._publish(ReasoningFinished(self.id, event.reasoning_ms / 1000, event.reasoning_tokens))
+                seconds = event.reasoning_ms / 1000
+                self._publish(ReasoningFinished(self.id, seconds, event.reasoning_tokens, event.end))
             case AnswerPiece():
                 self._text += event.text
                 self._unsaved_text += event.text
@@ -112,6 +122,7 @@ class Turn:
                 raise TypeError(f"{type(event).__name__} does not belong to a turn")
 
     def _finish(self, stats: TurnStats) -> None:
+        stats = replace(stats, left_out_messages=self._left_out, context_tokens=self._context_tokens)
         stopped = stats.stop_reason is StopReason.CANCELLED
         self._end(MessageState.STOPPED if stopped else MessageState.COMPLETE, stats=stats)
 

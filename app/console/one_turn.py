@@ -8,9 +8,9 @@ import queue
 import signal
 import sys
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from io import TextIOWrapper
 from pathlib import Path
 from types import FrameType
@@ -21,10 +21,10 @@ from app.chat.opening import prepare_opening
 from app.chat.pictures import read_picture
 from app.core.errors import NotEnoughMemory
 from app.core.messages import ReasoningEffort, Role, TurnStats
+from app.core.sampling import with_choices
 from app.core.settings import Settings
 from app.engine.pictures import inspect_picture
 from app.engine.protocol import (
-    SAMPLING,
     AnswerPiece,
     Died,
     Engine,
@@ -62,6 +62,8 @@ class Question:
     effort: ReasoningEffort
     max_tokens: int | None
     seed: int | None
+    sampling: Mapping[str, float] = field(default_factory=dict)  # by the names of `Sampling`
+    think_budget: int | None = None  # None: as in the settings
 
 
 def answer(
@@ -72,7 +74,7 @@ def answer(
 ) -> None:
     """Load the model, ask, and hand every piece to `write`; Ctrl-C stops the answer. Raises AppError."""
     pictures = tuple(_picture(path) for path in question.images)
-    opening = prepare_opening(question.model, question.projector, settings, Machine().look())
+    opening = prepare_opening(question.model, question.projector, settings, Machine().look_for(question.model))
     if not opening.plan.fits:
         raise NotEnoughMemory(" ".join(opening.plan.reasons))
     happenings: queue.SimpleQueue[_Happening] = queue.SimpleQueue()
@@ -80,11 +82,22 @@ def answer(
     projector = opening.projector.path if opening.projector else None
     try:
         with _interrupts_to(happenings):
-            load = LoadRequest(uuid.uuid4().hex, opening.model.path, projector, opening.plan)
+            load = LoadRequest(uuid.uuid4().hex, opening.model.path, projector, opening.plan, opening.metadata)
             _run(engine, load, happenings, lambda _event: None)
-            sampling = replace(SAMPLING[question.effort], seed=question.seed)
+            choices = {**settings.sampling_choices(question.effort), **question.sampling}
+            sampling = with_choices(opening.sampling(question.effort), choices)
+            if question.seed is not None:
+                sampling = replace(sampling, seed=question.seed)
+            budget = settings.think_budget if question.think_budget is None else question.think_budget
             message = PromptMessage(Role.USER, question.text, pictures)
-            request = GenerateRequest(uuid.uuid4().hex, (message,), question.effort, sampling, question.max_tokens)
+            request = GenerateRequest(
+                uuid.uuid4().hex,
+                (message,),
+                question.effort,
+                sampling,
+                question.max_tokens,
+                think_budget=budget,
+            )
             _run(engine, request, happenings, write)
     finally:
         engine.close()
@@ -166,7 +179,8 @@ def write_text(event: EngineEvent, out: TextIO, reasoning_out: TextIO) -> None:
 
 def _stats(stats: TurnStats) -> dict[str, object]:
     fields = asdict(stats)
-    del fields["reasoning_ms"]
+    for name in ("reasoning_ms", "reasoning_end", "left_out_messages", "context_tokens"):
+        del fields[name]
     return {key: round(value, 3) if isinstance(value, float) else value for key, value in fields.items()}
 
 

@@ -31,6 +31,11 @@ def count_cores(root: Path = ROOT, usable: frozenset[int] | None = None) -> int:
     return max(1, min(count, quota) if quota else count)
 
 
+def cores_in_words(count: int, space: str = " ") -> str:
+    """Return "1 core" or "8 cores", with `space` between."""
+    return f"{count}{space}core{'' if count == 1 else 's'}"
+
+
 def _usable_cpus() -> frozenset[int]:
     if hasattr(os, "sched_getaffinity"):
         return frozenset(os.sched_getaffinity(0))

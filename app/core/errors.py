@@ -7,16 +7,18 @@ AppError
 │   ├── ModelNotSupported
 │   └── ProjectorMismatch
 ├── NotEnoughMemory           RAM or VRAM, before or during a load
+│   └── NotEnoughGpuMemory    VRAM for certain
 ├── EngineError
 │   ├── EngineCrashed         the child process ended or hung
+│   │   └── EngineOutOfMemory for want of RAM
+│   │       └── EngineOutOfGpuMemory
 │   ├── EngineUnavailable     the child process can't be started
 │   ├── ModelNotLoaded        a question was asked before a model was opened
 │   ├── ContextFull           the conversation does not fit the context
 │   └── GenerationFailed      the model could not go on with this turn
 ├── PictureError
 │   ├── PictureUnreadable
-│   ├── PictureTooLarge
-│   └── PictureTooSmall
+│   └── PictureTooLarge
 ├── StorageError
 │   ├── DatabaseDamaged
 │   ├── DatabaseTooNew
@@ -65,12 +67,24 @@ class NotEnoughMemory(AppError):
     """Report that RAM or VRAM does not hold what was asked for."""
 
 
+class NotEnoughGpuMemory(NotEnoughMemory):
+    """Report that it was a graphics card's memory that ran out."""
+
+
 class EngineError(AppError):
     """Report that the engine could not do what it was asked."""
 
 
 class EngineCrashed(EngineError):
     """Report that the engine's process ended or hung."""
+
+
+class EngineOutOfMemory(EngineCrashed):
+    """Report that the engine's process ended because memory ran out."""
+
+
+class EngineOutOfGpuMemory(EngineOutOfMemory):
+    """Report that the engine's process ended because a graphics card's memory ran out."""
 
 
 class EngineUnavailable(EngineError):
@@ -99,10 +113,6 @@ class PictureUnreadable(PictureError):
 
 class PictureTooLarge(PictureError):
     """Report that a picture has too many bytes or pixels to be opened safely."""
-
-
-class PictureTooSmall(PictureError):
-    """Report that a picture has too few pixels for the model."""
 
 
 class StorageError(AppError):

@@ -7,8 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.core.facts import Hardware, Offer, Plan
-from app.core.messages import Conversation, ConversationSummary, Message, Picture
+from app.core.facts import BufferUse, Hardware, ModelFacts, Offer, Plan, ProjectorFacts
+from app.core.library import LibraryEvent
+from app.core.messages import Conversation, ConversationSummary, Message, Picture, ReasoningEnd
 
 # --- one turn -----------------------------------------------------------------------------------
 
@@ -23,6 +24,19 @@ class TurnStarted:
 
 
 @dataclass(frozen=True, slots=True)
+class TurnsLeftOut:
+    """Say that this turn's model sees nothing before the message `first_seen_id`: `messages` are left out.
+
+    `is_news` says whether it still saw more in the turn before.
+    """
+
+    turn_id: str
+    first_seen_id: str
+    messages: int
+    is_news: bool
+
+
+@dataclass(frozen=True, slots=True)
 class PromptRendered:
     """Say which settings really stand in the prompt (empty where the model knows none)."""
 
@@ -33,11 +47,12 @@ class PromptRendered:
 
 @dataclass(frozen=True, slots=True)
 class PrefillProgressed:
-    """Say how much of the prompt has been read."""
+    """Say how much of the prompt has been read; `seconds_left` is None while unknown or short."""
 
     turn_id: str
     done_tokens: int
     total_tokens: int
+    seconds_left: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,11 +65,12 @@ class ReasoningText:
 
 @dataclass(frozen=True, slots=True)
 class ReasoningFinished:
-    """Say that the reasoning ended and how long it took."""
+    """Say that the reasoning ended, how long it took, and who ended it."""
 
     turn_id: str
     seconds: float
     tokens: int
+    end: ReasoningEnd = ReasoningEnd.MODEL
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,12 +103,15 @@ class TurnFailed:
 
 @dataclass(frozen=True, slots=True)
 class ModelPlanned:
-    """Say where the model will go, before it is loaded."""
+    """Say where the model will go, before it is loaded; the facts it was planned from allow other plans to be tried."""
 
     path: Path
     projector: Path | None
     name: str
     plan: Plan
+    facts: ModelFacts | None = None
+    projector_facts: ProjectorFacts | None = None
+    hardware: Hardware | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,8 +122,19 @@ class ModelLoadProgressed:
 
 
 @dataclass(frozen=True, slots=True)
+class PlanReduced:
+    """Say in a sentence what the model gives up because memory ran out; it is loaded (again) that way."""
+
+    sentence: str
+
+
+@dataclass(frozen=True, slots=True)
 class ModelLoaded:
-    """Say that the model answers now; `details` are (label, value) pairs for the details page."""
+    """Say that the model answers now; `details` are (label, value) pairs for the details page.
+
+    `longest_side_pixels` is what the projector takes, 0 where that is not known. `is_stand_in` marks the
+    built-in model in place of one that could not be opened at the start.
+    """
 
     path: Path
     projector: Path | None
@@ -114,15 +144,22 @@ class ModelLoaded:
     knows_effort: bool
     load_seconds: float
     details: tuple[tuple[str, str], ...]
+    longest_side_pixels: int = 0
+    is_stand_in: bool = False
+    measured: tuple[BufferUse, ...] = ()  # what the devices really hold
 
 
 @dataclass(frozen=True, slots=True)
 class ModelLoadFailed:
-    """Say that the model could not be opened; `can_retry_anyway` when only the plan spoke against it."""
+    """Say that the model could not be opened; `can_retry_anyway` when only the plan spoke against it.
+
+    With `has_stand_in` the built-in model is loaded in its place.
+    """
 
     path: Path
     sentence: str
     can_retry_anyway: bool = False
+    has_stand_in: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,11 +220,15 @@ class ConversationExported:
 
 @dataclass(frozen=True, slots=True)
 class ContextMeasured:
-    """Say how full the context would be with the conversation as it stands."""
+    """Say how full the context would be with the conversation as it stands.
+
+    `note` says in a sentence what sending the draft would lead to, where it does not simply fit.
+    """
 
     conversation_id: str
     used_tokens: int
     context_tokens: int
+    note: str = ""
 
 
 # --- pictures -----------------------------------------------------------------------------------
@@ -228,7 +269,7 @@ class OffersListed:
 class DownloadProgressed:
     """Say how far a download is; speed in bytes per second, `seconds_left` None while unknown.
 
-    `note` is a sentence about something unusual, or empty.
+    `note` is a sentence about something unusual, `waiting` one about what is waited for; or they are empty.
     """
 
     offer_id: str
@@ -239,6 +280,7 @@ class DownloadProgressed:
     seconds_left: float | None
     verifying: bool = False
     note: str = ""
+    waiting: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -255,6 +297,14 @@ class DownloadStopped:
     """Say that a download was paused by the person; what arrived is kept."""
 
     offer_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class DownloadDiscarded:
+    """Say that what had arrived of an unfinished download was deleted."""
+
+    offer_id: str
+    freed_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +347,7 @@ class BugFound:
 
 TurnEvent = (
     TurnStarted
+    | TurnsLeftOut
     | PromptRendered
     | PrefillProgressed
     | ReasoningText
@@ -305,7 +356,9 @@ TurnEvent = (
     | TurnFinished
     | TurnFailed
 )
-ModelEvent = ModelPlanned | ModelLoadProgressed | ModelLoaded | ModelLoadFailed | ModelLoadStopped | EngineStopped
+ModelEvent = (
+    ModelPlanned | PlanReduced | ModelLoadProgressed | ModelLoaded | ModelLoadFailed | ModelLoadStopped | EngineStopped
+)
 ConversationEvent = (
     ConversationsListed
     | ConversationOpened
@@ -315,7 +368,19 @@ ConversationEvent = (
     | ContextMeasured
 )
 PictureEvent = PictureAttached | PictureRefused
-DownloadEvent = OffersListed | DownloadProgressed | DownloadFinished | DownloadStopped | DownloadFailed
-Event = TurnEvent | ModelEvent | ConversationEvent | PictureEvent | DownloadEvent | Refused | SendRefused | BugFound
+DownloadEvent = (
+    OffersListed | DownloadProgressed | DownloadFinished | DownloadStopped | DownloadDiscarded | DownloadFailed
+)
+Event = (
+    TurnEvent
+    | ModelEvent
+    | ConversationEvent
+    | PictureEvent
+    | DownloadEvent
+    | LibraryEvent
+    | Refused
+    | SendRefused
+    | BugFound
+)
 
 Publish = Callable[[Event], None]

@@ -68,6 +68,7 @@ class ModelFacts:
     chat_template: str | None
     has_attention_temperature: bool
     layer_caches: tuple[LayerCache, ...] = ()
+    attention_masks: int = 1  # 2 where some layers see only a window of the context
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,8 +85,21 @@ class ProjectorFacts:
 
 
 @dataclass(frozen=True, slots=True)
+class GpuProcess:
+    """Name a process that holds memory on a GPU; `used_bytes` is 0 where the driver does not say."""
+
+    pid: int
+    name: str
+    used_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Gpu:
-    """Describe one GPU; `bus_id` has PCI form `00000000:01:00.0`, lower case."""
+    """Describe one GPU; `bus_id` has PCI form `00000000:01:00.0`, lower case, or is the engine's name for it.
+
+    `bandwidth` is its memory's, in bytes per second, 0 where unknown. `takes_f32_experts` says whether its
+    backend multiplies experts that are marked as needing 32 bits (None: not probed).
+    """
 
     name: str
     bus_id: str
@@ -93,11 +107,20 @@ class Gpu:
     total_bytes: int
     free_bytes: int
     drives_display: bool
+    bandwidth: float = 0.0
+    driver: str = ""
+    temperature_c: int | None = None
+    load_percent: int | None = None
+    processes: tuple[GpuProcess, ...] = ()
+    takes_f32_experts: bool | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class Hardware:
-    """Describe this machine at one moment; `notes` are sentences about what was found or is missing."""
+    """Describe this machine at one moment; `notes` are sentences about what was found or is missing.
+
+    `ram_bandwidth` is in bytes per second, 0 where it was not measured.
+    """
 
     gpus: tuple[Gpu, ...]
     ram_total_bytes: int
@@ -105,6 +128,7 @@ class Hardware:
     cpu_name: str
     cpu_cores: int
     notes: tuple[str, ...] = ()
+    ram_bandwidth: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +141,10 @@ class TensorOverride:
 
 @dataclass(frozen=True, slots=True)
 class DevicePlan:
-    """Say what goes onto one device; `budget_bytes` is free memory less the reserve."""
+    """Say what goes onto one device; `budget_bytes` is free memory less the reserve.
+
+    `occupied_bytes` is what others hold there, `capacity_bytes` all of its memory (0 where unknown).
+    """
 
     name: str
     bus_id: str
@@ -126,6 +153,9 @@ class DevicePlan:
     kv_bytes: int
     compute_bytes: int
     projector_bytes: int
+    reserve_bytes: int = 0
+    occupied_bytes: int = 0
+    capacity_bytes: int = 0
 
     @property
     def total_bytes(self) -> int:
@@ -158,6 +188,24 @@ class Plan:
     host: HostPlan
     reasons: tuple[str, ...]
     projector_device: str | None = None  # bus_id; None means the CPU
+    expected_tokens_per_second: float = 0.0
+    kv_type: str = "f16"
+    batch_tokens: int = 512  # of a prompt that are computed at once
+
+
+@dataclass(frozen=True, slots=True)
+class BufferUse:
+    """Say what llama.cpp's buffers of one device hold; `device` is its bus_id, or "CPU"."""
+
+    device: str
+    weights_bytes: int
+    kv_bytes: int
+    compute_bytes: int
+
+    @property
+    def total_bytes(self) -> int:
+        """Return all that the buffers hold."""
+        return self.weights_bytes + self.kv_bytes + self.compute_bytes
 
 
 @dataclass(frozen=True, slots=True)

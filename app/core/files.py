@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import secrets
+from collections.abc import Iterable
 from pathlib import Path
 
 _NOT_SYNCABLE = {errno.EACCES, errno.EBADF, errno.EINVAL, errno.ENOTSUP, errno.EPERM}
@@ -16,12 +17,17 @@ def write_atomically(path: Path, content: bytes, mode: int = 0o600) -> None:
     A missing folder is created. `mode` is lessened by the process's umask. Raises OSError; then `path` is as
     it was.
     """
+    write_pieces_atomically(path, (content,), mode)
+
+
+def write_pieces_atomically(path: Path, pieces: Iterable[bytes | memoryview], mode: int = 0o600) -> None:
+    """Do as `write_atomically` does with content that comes in pieces; what `pieces` raises leaves no trace."""
     path.parent.mkdir(parents=True, exist_ok=True)
     # A part of the name only: with a suffix the whole could be longer than file systems allow.
     temporary = path.with_name(f".{path.name[:32]}.{secrets.token_hex(8)}")
     try:
         with open(temporary, "xb", opener=lambda name, flags: os.open(name, flags, mode)) as stream:
-            stream.write(content)
+            stream.writelines(pieces)
             stream.flush()
             os.fsync(stream.fileno())
         temporary.replace(path)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -41,6 +41,14 @@ class StopReason(StrEnum):
     CANCELLED = "cancelled"
 
 
+class ReasoningEnd(StrEnum):
+    """Who ended the reasoning."""
+
+    MODEL = "model"
+    BUDGET = "budget"
+    PERSON = "person"  # by asking for the answer
+
+
 @dataclass(frozen=True, slots=True)
 class Text:
     """Hold written text."""
@@ -69,7 +77,11 @@ Part = Text | Picture
 
 @dataclass(frozen=True, slots=True)
 class TurnStats:
-    """Hold what one turn measured; times in milliseconds, counts in tokens."""
+    """Hold what one turn measured; times in milliseconds, counts in tokens.
+
+    `left_out_messages` is how many of the oldest messages the model did not see, because `context_tokens`,
+    the context's size, did not hold them.
+    """
 
     stop_reason: StopReason
     prompt_tokens: int = 0
@@ -81,6 +93,9 @@ class TurnStats:
     first_token_ms: float = 0.0
     reasoning_ms: float = 0.0
     tokens_per_second: float = 0.0
+    reasoning_end: ReasoningEnd = ReasoningEnd.MODEL
+    left_out_messages: int = 0
+    context_tokens: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +130,12 @@ class Message:
     def pictures(self) -> tuple[Picture, ...]:
         """Return the pictures, in order."""
         return tuple(part for part in self.parts if isinstance(part, Picture))
+
+
+def newest_view(branch: Sequence[Message]) -> TurnStats | None:
+    """Return the statistics of the newest answer that say how much of `branch` the model did not see."""
+    known = (message.stats for message in reversed(branch) if message.stats is not None)
+    return next((stats for stats in known if stats.context_tokens), None)
 
 
 @dataclass(frozen=True, slots=True)

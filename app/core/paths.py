@@ -29,9 +29,24 @@ class Paths:
         return self.data / "attachments"
 
     @property
+    def states(self) -> Path:
+        """Return the folder of what models remember of recent chats."""
+        return self.cache / "states"
+
+    @property
     def settings(self) -> Path:
         """Return the settings file."""
         return self.config / "settings.json"
+
+    @property
+    def measurements(self) -> Path:
+        """Return the file of what was measured on this machine."""
+        return self.data / "measurements.json"
+
+    @property
+    def steps(self) -> Path:
+        """Return the file of what each model had to give up for want of memory."""
+        return self.data / "memory-steps.json"
 
     def create(self) -> None:
         """Create every folder that is missing."""

@@ -210,4 +210,5 @@ def _holds(path: Path, content: bytes) -> bool:
 
 def _extension(media_type: str) -> str:
     known = {"image/jpeg": ".jpg", "image/png": ".png", "image/webp": ".webp", "image/gif": ".gif"}
+    known |= {"image/heif": ".heic", "image/avif": ".avif"}  # not known to every Python
     return known.get(media_type) or mimetypes.guess_extension(media_type) or ".bin"

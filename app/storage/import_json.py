@@ -23,6 +23,7 @@ from app.core.messages import (
     Part,
     Picture,
     ReasoningEffort,
+    ReasoningEnd,
     Role,
     StopReason,
     Text,
@@ -44,6 +45,8 @@ MAX_COUNT = 1 << 40  # far above any real count of tokens, far below what a data
 
 _HASH = re.compile(r"[0-9a-f]{64}")
 _MEDIA_TYPE = re.compile(r"image/[a-z0-9][a-z0-9.+-]{0,60}")
+# What exports of earlier versions do not have.
+_LATER_STATS: dict[str, Any] = {"reasoning_end": "model", "left_out_messages": 0, "context_tokens": 0}
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,11 +159,13 @@ def _part(raw: dict[str, Any]) -> Part:
 
 
 def _stats(raw: dict[str, Any]) -> TurnStats:
+    raw = _LATER_STATS | raw
     counts: dict[str, Any] = {}
     for item in fields(TurnStats):
-        if item.name != "stop_reason":
+        if isinstance(item.default, int | float):
             counts[item.name] = (_number if isinstance(item.default, float) else _count)(raw[item.name])
-    return TurnStats(_kind(StopReason, raw["stop_reason"]), **counts)
+    ends = _kind(StopReason, raw["stop_reason"]), _kind(ReasoningEnd, raw["reasoning_end"])
+    return TurnStats(ends[0], reasoning_end=ends[1], **counts)
 
 
 def _pictures(raw: object) -> list[bytes]:

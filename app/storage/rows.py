@@ -22,6 +22,7 @@ from app.core.messages import (
     Part,
     Picture,
     ReasoningEffort,
+    ReasoningEnd,
     Role,
     StopReason,
     Text,
@@ -103,10 +104,15 @@ def stats_from(value: object) -> TurnStats | None:
     counts: dict[str, float] = {}
     for item in fields(TurnStats):
         number = raw.get(item.name)
-        if item.name != "stop_reason" and isinstance(number, int | float) and math.isfinite(number):
+        is_count = isinstance(item.default, int | float)
+        if is_count and isinstance(number, int | float) and math.isfinite(number):
             counts[item.name] = float(number) if isinstance(item.default, float) else int(number)
     # Each value has the kind of its field's default, which a mapping of names can't express.
-    return TurnStats(_kind_from(raw.get("stop_reason"), StopReason.STOP), **counts)  # type: ignore[arg-type]
+    return TurnStats(
+        _kind_from(raw.get("stop_reason"), StopReason.STOP),
+        reasoning_end=_kind_from(raw.get("reasoning_end", ReasoningEnd.MODEL), ReasoningEnd.MODEL),
+        **counts,  # type: ignore[arg-type]
+    )
 
 
 # --- reading ------------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ _ACTIONS = (
     ("search", "Search", "Ctrl+F"),
     ("focus_input", "Write a message", "Ctrl+L"),
     ("toggle_effort", "Fast or Think", "Ctrl+T"),
+    ("answer_now", "Answer now, without more thinking", "Ctrl+Shift+A"),
     ("escape", "Stop, or back to the chat", "Esc"),
     ("rename", "Rename chat", "F2"),
     ("export_markdown", "Export as Markdown…", "Ctrl+E"),

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PySide6.QtCore import QRectF, QSize, Qt
-from PySide6.QtGui import QColor, QPainter, QPainterPath, QPaintEvent
+from PySide6.QtGui import QBrush, QColor, QPainter, QPainterPath, QPaintEvent
 from PySide6.QtWidgets import QGridLayout, QHBoxLayout, QSizePolicy, QVBoxLayout, QWidget
 
-from app.core.facts import DevicePlan, Gpu, Plan
+from app.core.facts import BufferUse, DevicePlan, Gpu, Plan
 from app.ui.appearance import Appearance
 from app.ui.controls import StateDot, make_label
-from app.ui.units import in_memory
+from app.ui.units import THIN, in_memory
 
 # What a bar's parts are called, and the colour each has.
 WEIGHTS = ("Weights", "accent")
@@ -20,15 +20,18 @@ CACHE = ("Conversation (KV cache)", "think")
 COMPUTE = ("Working memory", "warning")
 PROJECTOR = ("Vision", "success")
 IN_USE = ("In use", "text_secondary")
+OTHERS = ("Other programs", "text_secondary")
+RESERVE = ("Kept free", "text_secondary")
 
 
 @dataclass(frozen=True, slots=True)
 class BarPart:
-    """Hold one part of a bar: its name, the field of Colors it is painted in, and its size."""
+    """Hold one part of a bar: its name, the field of Colors it is painted in, its size, and whether it is hatched."""
 
     name: str
     tone: str
     n_bytes: int
+    is_hatched: bool = False
 
 
 class MemoryBar(QWidget):
@@ -61,7 +64,8 @@ class MemoryBar(QWidget):
         for part in self._parts:
             width = area.width() * part.n_bytes / self._capacity_bytes
             color = QColor(getattr(self._appearance.colors, part.tone))
-            painter.fillRect(QRectF(left, 0, width, area.height()), color)
+            pattern = Qt.BrushStyle.BDiagPattern if part.is_hatched else Qt.BrushStyle.SolidPattern
+            painter.fillRect(QRectF(left, 0, width, area.height()), QBrush(color, pattern))
             left += width
 
     def _in_words(self) -> str:
@@ -75,7 +79,7 @@ class BarRow(QWidget):
 
     def __init__(self, appearance: Appearance, name: str, parts: Sequence[BarPart], capacity_bytes: int) -> None:
         super().__init__()
-        used = sum(part.n_bytes for part in parts)
+        used = sum(part.n_bytes for part in parts if not part.is_hatched)
         grid = QGridLayout(self)
         grid.setContentsMargins(0, 0, 0, 0)
         grid.setVerticalSpacing(4)
@@ -102,33 +106,67 @@ class Legend(QWidget):
 
 
 class PlanBars(QWidget):
-    """Show where a model goes: one bar per GPU and one for the system's RAM."""
+    """Show where a model goes: one bar per GPU and one for the system's RAM, each with what was measured below it."""
 
-    def __init__(self, appearance: Appearance, plan: Plan, ram_bytes: int) -> None:
+    def __init__(self, appearance: Appearance, plan: Plan, ram_bytes: int, measured: Sequence[BufferUse] = ()) -> None:
         super().__init__()
+        found = {use.device: use for use in measured}
         column = QVBoxLayout(self)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(12)
         for device in plan.devices:
-            column.addWidget(BarRow(appearance, device.name, device_parts(device), max(device.budget_bytes, 1)))
+            capacity = device.capacity_bytes or max(device.budget_bytes, 1)
+            column.addWidget(BarRow(appearance, device.name, device_parts(device), capacity))
+            if use := found.get(device.bus_id):
+                parts = (BarPart(*OTHERS, device.occupied_bytes), *measured_parts(use, device.projector_bytes))
+                column.addWidget(BarRow(appearance, f"{device.name}, measured", parts, capacity))
         other = max(0, plan.host.total_bytes - plan.host.weights_bytes)
         parts = (BarPart(*WEIGHTS, plan.host.weights_bytes), BarPart(*COMPUTE, other))
         column.addWidget(BarRow(appearance, "System RAM", parts, ram_bytes))
-        column.addWidget(Legend(appearance, (WEIGHTS, CACHE, COMPUTE, PROJECTOR)))
+        if use := found.get("CPU"):
+            column.addWidget(BarRow(appearance, "System RAM, measured", measured_parts(use), ram_bytes))
+        column.addWidget(Legend(appearance, (WEIGHTS, CACHE, COMPUTE, PROJECTOR, OTHERS)))
 
 
 def device_parts(device: DevicePlan) -> tuple[BarPart, ...]:
-    """Return what a plan puts onto a device as the parts of its bar."""
+    """Return what fills a device once a plan is carried out, as the parts of its bar."""
     return (
+        BarPart(*OTHERS, device.occupied_bytes),
         BarPart(*WEIGHTS, device.weights_bytes),
         BarPart(*CACHE, device.kv_bytes),
         BarPart(*COMPUTE, device.compute_bytes),
         BarPart(*PROJECTOR, device.projector_bytes),
+        BarPart(*RESERVE, device.reserve_bytes, is_hatched=True),
+    )
+
+
+def measured_parts(use: BufferUse, projector_bytes: int = 0) -> tuple[BarPart, ...]:
+    """Return what was found on a device as the parts of its bar; `projector_bytes` of it are for pictures."""
+    return (
+        BarPart(*WEIGHTS, use.weights_bytes),
+        BarPart(*CACHE, use.kv_bytes),
+        BarPart(*COMPUTE, max(0, use.compute_bytes - projector_bytes)),
+        BarPart(*PROJECTOR, min(projector_bytes, use.compute_bytes)),
     )
 
 
 def gpu_row(appearance: Appearance, gpu: Gpu) -> BarRow:
-    """Return the bar of a GPU's memory as it is used now."""
+    """Return the bar of a GPU's memory as it is used now, with its load and temperature where they are known."""
     name = f"{gpu.name} · drives the display" if gpu.drives_display else gpu.name
     used = BarPart(*IN_USE, max(0, gpu.total_bytes - gpu.free_bytes))
-    return BarRow(appearance, name, (used,), gpu.total_bytes)
+    return BarRow(appearance, " · ".join([name, *meter_words(gpu)]), (used,), gpu.total_bytes)
+
+
+def meter_words(gpu: Gpu) -> list[str]:
+    """Return a GPU's load and temperature in words, as far as they are known."""
+    load = [f"{gpu.load_percent}{THIN}% busy"] if gpu.load_percent is not None else []
+    return [*load, *([f"{gpu.temperature_c}{THIN}°C"] if gpu.temperature_c is not None else [])]
+
+
+def holder_words(gpu: Gpu) -> str:
+    """Return who holds memory on a GPU, the largest three first; empty where the driver names nobody."""
+    named = [process for process in gpu.processes if process.name][:3]
+    listed = ", ".join(
+        f"{process.name} {in_memory(process.used_bytes)}" if process.used_bytes else process.name for process in named
+    )
+    return f"In use by {listed}." if listed else ""

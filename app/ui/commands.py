@@ -9,10 +9,12 @@ from typing import Any
 from app.chat.protocol import ExportKind, Service
 from app.core.messages import ReasoningEffort
 from app.core.settings import Settings
+from app.hardware.wishes import Wishes, read_reserves, write_reserves
 from app.ui.appearance import Appearance
 from app.ui.composer import Outgoing
 from app.ui.drafts import NEW_CHAT
 from app.ui.file_dialogs import MODELS, ask_file, ask_folder, ask_target
+from app.ui.model_commands import ModelCommands
 from app.ui.session import Session
 from app.ui.window import MainWindow
 
@@ -25,6 +27,7 @@ class Commands:
         self._appearance = appearance
         self._session = session
         self._service = service
+        self.models = ModelCommands(window, session, service.library, self.remember)
 
     # --- chats ---
 
@@ -123,6 +126,7 @@ class Commands:
     def open_model(self, path: Path, projector: Path | None = None, *, anyway: bool = False) -> None:
         """Load a model."""
         self._window.notices.clear("model")
+        self._window.notices.clear("last model")
         self._service.open_model(path, projector, anyway=anyway)
 
     def pick_model(self) -> None:
@@ -133,6 +137,12 @@ class Commands:
         """Load the model in use again, with the settings as they are now."""
         if self._session.model is not None:
             self.open_model(self._session.model.path, self._session.model.projector)
+
+    def load_with(self, wishes: Wishes) -> None:
+        """Load the model in use again with the context and the reserves of `wishes`, from now on."""
+        known = read_reserves(self._session.settings.card_reserves)
+        self.remember(context_tokens=wishes.context_tokens, card_reserves=write_reserves({**known, **wishes.reserves}))
+        self.reload_model()
 
     def use_projector(self, projector: Path) -> None:
         """Load the model in use again, now with `projector`."""
@@ -155,19 +165,19 @@ class Commands:
         """Keep models in `folder` from now on."""
         self.remember(models_folder=str(folder))
         self._window.settings.show_settings(self._session.settings)
-        self._service.list_offers(folder)
-
-    def download(self, offer_id: str) -> None:
-        """Download an offer into the folder that is shown."""
-        if self._window.models.target is not None:
-            self._service.download(offer_id, self._window.models.target)
+        self._service.library.list_offers(folder)
+        self._service.library.list_models(folder)
 
     def show_page(self, name: str) -> None:
         """Show a page, freshly measured where it shows measurements."""
         self._window.show_page(name)
         self._window.frame.close_floating()
         if name in ("models", "hardware"):
-            self._service.list_offers(self._window.models.target)
+            self._service.library.list_offers(self._window.models.target)
+        if name == "models":
+            self._service.library.list_models(self._window.models.target)
+        if name == "connections":
+            self._service.library.list_connections()
 
     # --- settings ---
 
@@ -183,6 +193,10 @@ class Commands:
             system_prompt=chosen.system_prompt,
             context_tokens=chosen.context_tokens,
             reserve_mib=chosen.reserve_mib,
+            unscaled_attention=chosen.unscaled_attention,
+            fast_sampling=chosen.fast_sampling,
+            think_sampling=chosen.think_sampling,
+            think_budget=chosen.think_budget,
         )
         self._appearance.set_theme(chosen.theme)
 

@@ -77,9 +77,10 @@ class Composer(QFrame):
         self.proof.setToolTip(f"Settings in the last prompt:\n{settings}")
         self.proof.setVisible(bool(settings))
 
-    def set_sees_pictures(self, *, sees: bool) -> None:
-        """Say whether the model in use takes pictures."""
+    def set_sees_pictures(self, *, sees: bool, longest_side_pixels: int = 0) -> None:
+        """Say whether the model in use takes pictures, and how large (0: not known)."""
         self._sees_pictures = sees
+        self.tray.set_longest_side(longest_side_pixels)
         self._refresh()
 
     def set_busy(self, words: str) -> None:

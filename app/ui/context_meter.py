@@ -7,7 +7,7 @@ from PySide6.QtGui import QColor, QPainter, QPaintEvent, QPen
 from PySide6.QtWidgets import QHBoxLayout, QWidget
 
 from app.ui.appearance import Appearance
-from app.ui.controls import make_label
+from app.ui.controls import make_label, set_look
 from app.ui.units import THIN, in_percent, in_tokens
 
 _NEARLY_FULL = 0.85
@@ -53,14 +53,16 @@ class ContextMeter(QWidget):
         """Return what is written."""
         return self._label.text()
 
-    def show_tokens(self, used_tokens: int, context_tokens: int) -> None:
-        """Show how many of `context_tokens` are used."""
+    def show_tokens(self, used_tokens: int, context_tokens: int, note: str = "") -> None:
+        """Show how many of `context_tokens` are used; `note` says what sending the draft would lead to."""
         fraction = used_tokens / context_tokens if context_tokens else 0.0
         self._ring.fraction = fraction
         self._ring.update()
         share = f"<{THIN}1{THIN}%" if 0 < fraction < _LEAST_SHARE else in_percent(fraction)
         self._label.setText(f"context {share}")
+        set_look(self._label, look="bad" if note else "small")
         words = f"{used_tokens:,} of {in_tokens(context_tokens)} of the context are used"
+        words = f"{words}. {note}" if note else words
         self.setToolTip(words)
         self.setAccessibleName(words)
         self.setVisible(context_tokens > 0)

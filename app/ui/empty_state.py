@@ -1,6 +1,8 @@
-"""What a new chat shows: a greeting and three things to try."""
+"""What a new chat shows: a greeting, three things to try, and the way to a real model."""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 from PySide6.QtCore import QSize, Qt, Signal
 from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVBoxLayout, QWidget
@@ -8,14 +10,35 @@ from PySide6.QtWidgets import QHBoxLayout, QLabel, QPushButton, QSizePolicy, QVB
 from app.ui.appearance import Appearance
 from app.ui.controls import make_button, make_label
 from app.ui.icons import draw_pixmap
-from app.ui.page import Page
+from app.ui.page import Page, make_card
 from app.ui.plan_card import PlanCard
 
-_QUESTION = "Explain how a hash table works, with a small example in Python."
-_PUZZLE = (
-    "Three friends share a bill of 87 euros. Ana pays twice as much as Ben, and Cem pays 7 euros "
-    "less than Ana. Who pays what?"
+_TINY = (
+    "The built-in model is tiny: it names shapes and colours, adds numbers and answers questions about Solo. "
+    "The model that Solo is made for writes, codes, reasons and sees."
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """Hold something to try: the line on its tile, and the message."""
+
+    line: str
+    text: str
+
+
+_QUESTION = Suggestion(
+    "A quick answer: how does a hash table work?",
+    "Explain how a hash table works, with a small example in Python.",
+)
+_PUZZLE = Suggestion(
+    "A small puzzle that is worth a few seconds of reasoning.",
+    "Three friends share a bill of 87 euros. Ana pays twice as much as Ben, and Cem pays 7 euros "
+    "less than Ana. Who pays what?",
+)
+# What the built-in model can answer.
+_TINY_QUESTION = Suggestion("A quick answer: how do I add a picture?", "How do I add a picture?")
+_TINY_PUZZLE = Suggestion("A sum of two numbers, worked out on paper first.", "What is 347 + 285?")
 
 
 class Tile(QPushButton):
@@ -25,13 +48,14 @@ class Tile(QPushButton):
         super().__init__()
         self._appearance, self._icon, self._tone = appearance, icon, tone
         self.setProperty("look", "tile")
-        self.setAccessibleName(f"{title}. {line}")
+        self._title = title
+        self._line = make_label("", "secondary", wraps=True)
         self.setSizePolicy(QSizePolicy.Policy.Expanding, QSizePolicy.Policy.Fixed)
         self._picture = QLabel()
         words = QVBoxLayout()
         words.setSpacing(2)
         words.addWidget(make_label(title, "strong"))
-        words.addWidget(make_label(line, "secondary", wraps=True))
+        words.addWidget(self._line)
         row = self._row = QHBoxLayout(self)
         row.setContentsMargins(16, 12, 16, 12)
         row.setSpacing(14)
@@ -39,8 +63,14 @@ class Tile(QPushButton):
         row.addLayout(words, 1)
         for label in self.findChildren(QLabel):
             label.setAttribute(Qt.WidgetAttribute.WA_TransparentForMouseEvents)
+        self.set_line(line)
         self._paint_icon()
         appearance.changed.connect(self._paint_icon)
+
+    def set_line(self, line: str) -> None:
+        """Show `line` below the title."""
+        self._line.setText(line)
+        self.setAccessibleName(f"{self._title}. {line}")
 
     def sizeHint(self) -> QSize:  # noqa: N802 - Qt's name
         """Ask for the room the words need."""
@@ -68,7 +98,9 @@ class EmptyState(Page):
         super().__init__("New chat", is_in_middle=True)
         self._line = make_label("", "secondary", wraps=True)
         self._line.setAlignment(Qt.AlignmentFlag.AlignHCenter)
+        self._question, self._puzzle = _QUESTION, _PUZZLE
         self.no_model = self._make_no_model()
+        self.real_model, self.real_model_button = self._make_real_model()
         self.tiles = QWidget()
         self._fill_tiles(appearance)
         self.plan_card = PlanCard(appearance)
@@ -79,14 +111,19 @@ class EmptyState(Page):
         self.column.addWidget(self.no_model)
         self.column.addSpacing(12)
         self.column.addWidget(self.tiles)
+        self.column.addWidget(self.real_model)
         self.column.addWidget(self.plan_card)
-        self.say("", has_model=False)
+        self.say("", has_model=True)
 
-    def say(self, line: str, *, has_model: bool) -> None:
-        """Show `line` below the greeting; without a model, show the ways to one."""
+    def say(self, line: str, *, has_model: bool, is_built_in: bool = False) -> None:
+        """Show `line` below the greeting; without a model, or with the built-in one, show the ways to one."""
         self._line.setText(line or "Everything you write stays on this computer.")
         self.no_model.setVisible(not has_model)
         self.tiles.setVisible(has_model)
+        self.real_model.setVisible(has_model and is_built_in)
+        self._question, self._puzzle = (_TINY_QUESTION, _TINY_PUZZLE) if is_built_in else (_QUESTION, _PUZZLE)
+        self._question_tile.set_line(self._question.line)
+        self._puzzle_tile.set_line(self._puzzle.line)
 
     def _make_no_model(self) -> QWidget:
         holder = QWidget()
@@ -102,20 +139,22 @@ class EmptyState(Page):
         row.addStretch(1)
         return holder
 
+    def _make_real_model(self) -> tuple[QWidget, QPushButton]:
+        card, column = make_card()
+        column.addWidget(make_label(_TINY, "secondary", wraps=True))
+        button = make_button("Get Mistral Small 4…", "primary")
+        button.clicked.connect(self.models_wanted)
+        column.addWidget(button, 0, Qt.AlignmentFlag.AlignLeft)
+        return card, button
+
     def _fill_tiles(self, appearance: Appearance) -> None:
         column = QVBoxLayout(self.tiles)
         column.setContentsMargins(0, 0, 0, 0)
         column.setSpacing(8)
-        question = Tile(appearance, "zap", "accent", "Ask something", "A quick answer: how does a hash table work?")
-        question.clicked.connect(lambda: self.question_suggested.emit(_QUESTION))
-        puzzle = Tile(
-            appearance,
-            "brain",
-            "think",
-            "Let it think",
-            "A small puzzle that is worth a few seconds of reasoning.",
-        )
-        puzzle.clicked.connect(lambda: self.puzzle_suggested.emit(_PUZZLE))
+        self._question_tile = Tile(appearance, "zap", "accent", "Ask something", _QUESTION.line)
+        self._question_tile.clicked.connect(lambda: self.question_suggested.emit(self._question.text))
+        self._puzzle_tile = Tile(appearance, "brain", "think", "Let it think", _PUZZLE.line)
+        self._puzzle_tile.clicked.connect(lambda: self.puzzle_suggested.emit(self._puzzle.text))
         picture = Tile(
             appearance,
             "image",
@@ -124,5 +163,5 @@ class EmptyState(Page):
             "Drop one anywhere in this window, paste it, or choose a file.",
         )
         picture.clicked.connect(self.picture_suggested)
-        for tile in (question, puzzle, picture):
+        for tile in (self._question_tile, self._puzzle_tile, picture):
             column.addWidget(tile)

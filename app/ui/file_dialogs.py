@@ -11,7 +11,7 @@ from app.core.titles import suggest_file_name
 
 CHATS = "Exported chats (*.json);;All files (*)"
 MODELS = "Models (*.gguf);;All files (*)"
-PICTURES = "Pictures (*.png *.jpg *.jpeg *.webp *.gif *.bmp *.tif *.tiff);;All files (*)"
+PICTURES = "Pictures (*.png *.jpg *.jpeg *.webp *.gif *.bmp *.tif *.tiff *.heic *.heif *.hif *.avif);;All files (*)"
 
 
 def ask_file(parent: QWidget, title: str, kinds: str, then: Callable[[Path], None]) -> None:

@@ -48,7 +48,7 @@ class LibraryPresenter:
                 )
             case ContextMeasured():
                 if event.conversation_id == (self._session.shown_id or ""):
-                    self._window.chat.composer.meter.show_tokens(event.used_tokens, event.context_tokens)
+                    self._window.chat.composer.meter.show_tokens(event.used_tokens, event.context_tokens, event.note)
             case _:
                 assert_never(event)
 
@@ -77,6 +77,9 @@ class LibraryPresenter:
         chat.show_transcript(shown=True)
         messages = event.conversation.messages
         chat.transcript.show_conversation(messages, event.conversation.versions)
+        running = session.running
+        if running is not None and running.conversation_id == summary.id and running.first_seen_id:
+            chat.transcript.set_horizon(running.first_seen_id)
         chat.composer.show_rendered(messages[-1].settings_rendered if messages else "")
         self._commands.measure()
 

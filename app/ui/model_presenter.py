@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import assert_never
 
+from app.core.built_in import is_built_in
 from app.core.events import (
     EngineStopped,
     ModelEvent,
@@ -13,6 +14,7 @@ from app.core.events import (
     ModelLoadProgressed,
     ModelLoadStopped,
     ModelPlanned,
+    PlanReduced,
 )
 from app.ui.commands import Commands
 from app.ui.header import ModelState
@@ -35,6 +37,8 @@ class ModelPresenter:
         match event:
             case ModelPlanned():
                 self._plan(event)
+            case PlanReduced():
+                self._window.notices.say("reduced", event.sentence, kind="warning")
             case ModelLoadProgressed():
                 self._progress(event.fraction)
             case ModelLoaded():
@@ -56,18 +60,22 @@ class ModelPresenter:
         self._loads = False
         window.notices.clear("model")
         window.header.show_model(event.name, ModelState.LOADING)
-        window.hardware.show_plan(event.name, event.plan)
+        window.hardware.show_plan(event)
+        if window.page == "models":
+            window.show_page("chat")
+        if is_built_in(event.path):  # there in a moment; nothing to read meanwhile
+            self._show_empty("", has_model=True)
+            return
         empty = window.chat.empty
         empty.plan_card.show_plan(f"Loading {event.name}", event.plan, window.hardware.ram_bytes)
         empty.say("You can already write; the answer comes when the model is ready.", has_model=True)
         empty.tiles.hide()
-        if window.page == "models":
-            window.show_page("chat")
 
     def _progress(self, fraction: float) -> None:
         self._loads = True
         self._session.is_model_ready = False
         self._window.header.show_model(self._name, ModelState.LOADING, fraction)
+        self._window.models.built_in.show_in_use(in_use=False)
 
     def _finish(self, event: ModelLoaded) -> None:
         session, window = self._session, self._window
@@ -77,14 +85,26 @@ class ModelPresenter:
         window.notices.clear("model")
         self._rest()
         window.hardware.show_details(event.details)
+        window.hardware.show_measured(event.measured)
         window.chat.composer.switch.set_known(known=event.knows_effort)
-        window.chat.composer.set_sees_pictures(sees=event.sees_pictures)
-        window.models.welcome(first=False)
-        projector = str(event.projector or "")
-        self._commands.remember(model=str(event.path), projector=projector)
+        window.chat.composer.set_sees_pictures(sees=event.sees_pictures, longest_side_pixels=event.longest_side_pixels)
+        self._note_choice(event)
         self._commands.measure()
 
+    def _note_choice(self, event: ModelLoaded) -> None:
+        """Remember the model that the person chose; the built-in one is what is opened where none is remembered."""
+        is_choice = is_built_in(event.path) and not event.is_stand_in
+        self._window.models.welcome(first=is_choice)
+        self._window.models.built_in.show_in_use(in_use=is_choice)
+        if is_choice:
+            self._commands.remember(model="", projector="")
+        elif not event.is_stand_in:
+            self._commands.remember(model=str(event.path), projector=str(event.projector or ""))
+
     def _fail(self, event: ModelLoadFailed) -> None:
+        if event.has_stand_in:
+            self._tell_of_stand_in(event)
+            return
         actions = [("Open another…", self._commands.pick_model)]
         if event.can_retry_anyway:
             projector = self._planned.projector if self._planned else None
@@ -96,6 +116,17 @@ class ModelPresenter:
         else:
             self._lose(ModelState.NONE, "")
 
+    def _tell_of_stand_in(self, event: ModelLoadFailed) -> None:
+        settings = self._session.settings  # which still name the model that failed
+        projector = Path(settings.projector) if settings.projector else None
+        again = "Load anyway" if event.can_retry_anyway else "Try again"
+        self._window.notices.say(
+            "last model",
+            f"{event.sentence} Until then, the tiny built-in model answers.",
+            (again, lambda: self._commands.open_model(event.path, projector, anyway=event.can_retry_anyway)),
+            ("Open another…", self._commands.pick_model),
+        )
+
     def _load_anyway(self, path: Path, projector: Path | None) -> None:
         self._commands.open_model(path, projector, anyway=True)
 
@@ -103,6 +134,7 @@ class ModelPresenter:
         self._loads = False
         self._session.is_model_ready = False
         self._window.header.show_model(self._name if state is ModelState.STOPPED else "", state)
+        self._window.models.built_in.show_in_use(in_use=False)
         self._show_empty(line, has_model=state is ModelState.STOPPED)
 
     def _rest(self) -> None:
@@ -113,10 +145,13 @@ class ModelPresenter:
     def _show_empty(self, line: str, *, has_model: bool) -> None:
         empty = self._window.chat.empty
         empty.plan_card.hide()
-        empty.say(line, has_model=has_model)
+        about = self._about
+        empty.say(line, has_model=has_model, is_built_in=about is not None and is_built_in(about.path))
 
     @property
     def _name(self) -> str:
-        if self._planned is not None:
-            return self._planned.name
-        return self._session.model.name if self._session.model else ""
+        return self._about.name if self._about is not None else ""
+
+    @property
+    def _about(self) -> ModelPlanned | ModelInUse | None:
+        return self._planned or self._session.model

@@ -5,7 +5,7 @@ from __future__ import annotations
 from enum import Enum, auto
 
 from PySide6.QtCore import Qt, Signal
-from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout
+from PySide6.QtWidgets import QFrame, QHBoxLayout, QProgressBar, QVBoxLayout, QWidget
 
 from app.core.events import DownloadProgressed
 from app.core.facts import Offer
@@ -30,6 +30,7 @@ class OfferCard(QFrame):
 
     download_wanted = Signal(str)
     pause_wanted = Signal()
+    discard_wanted = Signal(str)
     open_wanted = Signal(str)
 
     def __init__(self, offer: Offer) -> None:
@@ -46,6 +47,14 @@ class OfferCard(QFrame):
         self.line = make_label("", "small", wraps=True)
         self.room = make_label("", "bad", wraps=True)
         self.room.hide()
+        self.cancel_button = make_button("Cancel…", "link")
+        self.cancel_button.setAccessibleName(f"Cancel: {offer.title}")
+        self.cancel_button.clicked.connect(self._ask)
+        self.keep_button = make_button("Keep what arrived", "primary")
+        self.keep_button.clicked.connect(self._keep)
+        self.discard_button = make_button("Delete it")
+        self.discard_button.clicked.connect(self._discard)
+        self.asking = QWidget()
         self._lay_out()
         self.show_state(DownloadState.IDLE)
 
@@ -66,7 +75,7 @@ class OfferCard(QFrame):
         """Show how far the download is."""
         self.show_state(DownloadState.RUNNING)
         self.progress.setValue(round(_STEPS * event.done_bytes / max(1, event.total_bytes)))
-        self.line.setText(_in_words(event))
+        self.line.setText(in_words(event))
 
     def show_state(self, state: DownloadState, sentence: str = "") -> None:
         """Show that the download is in `state`; `sentence` says why, where it failed."""
@@ -85,6 +94,14 @@ class OfferCard(QFrame):
         set_look(self.line, look="error" if state is DownloadState.FAILED else "small")
         self.line.setText(sentence)
         self.line.setVisible(state is not DownloadState.IDLE)
+        can_cancel = state in (DownloadState.RUNNING, DownloadState.PAUSED, DownloadState.FAILED)
+        self.cancel_button.setVisible(can_cancel)
+        self.asking.setVisible(can_cancel and self.asking.isVisibleTo(self))
+
+    def show_discarded(self, sentence: str) -> None:
+        """Show that nothing is left of the download."""
+        self.show_state(DownloadState.IDLE, sentence)
+        self.line.show()
 
     def allow(self, *, allowed: bool) -> None:
         """Let the button be pressed, or not while another download runs."""
@@ -105,6 +122,19 @@ class OfferCard(QFrame):
             self.show_state(DownloadState.RUNNING, "Connecting…")
             self.download_wanted.emit(self.offer.id)
 
+    def _ask(self) -> None:
+        self.asking.show()
+        self.keep_button.setFocus()
+
+    def _keep(self) -> None:
+        self.asking.hide()
+        if self.state is DownloadState.RUNNING:
+            self.pause_wanted.emit()
+
+    def _discard(self) -> None:
+        self.asking.hide()
+        self.discard_wanted.emit(self.offer.id)
+
     def _lay_out(self) -> None:
         offer = self.offer
         about = "" if offer.exact else "about "
@@ -119,6 +149,7 @@ class OfferCard(QFrame):
         words.addWidget(ElidedLabel(offer.title, "strong"))
         words.addWidget(ElidedLabel(facts, "small"))
         row.addLayout(words, 1)
+        row.addWidget(self.cancel_button, 0, Qt.AlignmentFlag.AlignTop)
         row.addWidget(self.button, 0, Qt.AlignmentFlag.AlignTop)
         column.addLayout(row)
         column.addWidget(make_label(offer.description, "secondary", wraps=True))
@@ -127,14 +158,21 @@ class OfferCard(QFrame):
         column.addSpacing(2)
         column.addWidget(self.progress)
         column.addWidget(self.line)
+        asking = QHBoxLayout(self.asking)
+        asking.setContentsMargins(0, 4, 0, 0)
+        asking.addWidget(make_label("Keep what has arrived, to go on later, or delete it?", "bad", wraps=True), 1)
+        asking.addWidget(self.discard_button)
+        asking.addWidget(self.keep_button)
+        column.addWidget(self.asking)
+        self.asking.hide()
 
 
-def _in_words(event: DownloadProgressed) -> str:
+def in_words(event: DownloadProgressed) -> str:
+    """Return how far a download is: bytes, speed and time left, and what is unusual on a line of its own."""
     done = f"{in_bytes(event.done_bytes)} of {in_bytes(event.total_bytes)}"
     words = [f"Checking what arrived · {done}"] if event.verifying else [done]
     if event.bytes_per_second > 0 and not event.verifying:
         words.append(f"{in_bytes(round(event.bytes_per_second))}/s")
     if event.seconds_left is not None and not event.verifying:
         words.append(f"{in_time(event.seconds_left)} left")
-    line = " · ".join(words)
-    return f"{line}\n{event.note}" if event.note else line
+    return "\n".join(filter(None, (" · ".join(words), event.waiting, event.note)))

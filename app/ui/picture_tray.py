@@ -8,6 +8,8 @@ from PySide6.QtCore import QRectF, QSize, Qt, Signal
 from PySide6.QtGui import QPainter, QPainterPath, QPixmap
 from PySide6.QtWidgets import QFrame, QHBoxLayout, QLabel, QScrollArea, QVBoxLayout, QWidget
 
+from app.chat.pictures import cost_of
+from app.core.messages import Picture
 from app.ui.appearance import Appearance
 from app.ui.controls import ElidedLabel, IconButton, make_label
 from app.ui.drafts import Attachment
@@ -22,7 +24,7 @@ _REFUSED_WIDTH = 380
 class PictureChip(QFrame):
     """Show one picture with its size and cost, or the sentence why it can't be used."""
 
-    def __init__(self, appearance: Appearance, item: Attachment) -> None:
+    def __init__(self, appearance: Appearance, item: Attachment, longest_side_pixels: int) -> None:
         super().__init__()
         self.setObjectName("picture")
         self.setProperty("refused", bool(item.sentence))
@@ -32,16 +34,17 @@ class PictureChip(QFrame):
         row.setContentsMargins(6, 6, 4, 6)
         row.setSpacing(8)
         row.addWidget(self._make_thumbnail(appearance, item))
+        detail = _detail(item.picture, longest_side_pixels)
         words = QVBoxLayout()
         words.setSpacing(0)
         if item.sentence:
             words.addWidget(make_label(item.sentence, "error", wraps=True))
         else:
             words.addWidget(ElidedLabel(item.name))
-            words.addWidget(ElidedLabel(_detail(item), "small"))
+            words.addWidget(ElidedLabel(detail, "small"))
         row.addLayout(words, 1)
         row.addWidget(self.remove_button, 0, Qt.AlignmentFlag.AlignTop)
-        self.setAccessibleName(item.sentence or f"{item.name}, {_detail(item)}")
+        self.setAccessibleName(item.sentence or f"{item.name}, {detail}")
 
     def _make_thumbnail(self, appearance: Appearance, item: Attachment) -> QLabel:
         label = QLabel()
@@ -67,6 +70,7 @@ class PictureTray(QScrollArea):
         super().__init__()
         self._appearance = appearance
         self._items: tuple[Attachment, ...] = ()
+        self._longest_side_pixels = 0
         self.setAccessibleName("Attached pictures")
         self.setFrameShape(QFrame.Shape.NoFrame)
         self.setWidgetResizable(True)
@@ -80,6 +84,12 @@ class PictureTray(QScrollArea):
         """Show `items`, or nothing."""
         if tuple(items) != self._items:
             self._items = tuple(items)
+            self._fill()
+
+    def set_longest_side(self, pixels: int) -> None:
+        """Say how large the model in use takes pictures, on which their cost depends; 0 where that is not known."""
+        if pixels != self._longest_side_pixels:
+            self._longest_side_pixels = pixels
             self._fill()
 
     def chips(self) -> list[PictureChip]:
@@ -97,7 +107,7 @@ class PictureTray(QScrollArea):
         row.setContentsMargins(0, 0, 0, 8)
         row.setSpacing(8)
         for item in self._items:
-            chip = PictureChip(self._appearance, item)
+            chip = PictureChip(self._appearance, item, self._longest_side_pixels)
             chip.remove_button.clicked.connect(self._remover(item.request_id))
             row.addWidget(chip)
         row.addStretch(1)
@@ -112,11 +122,10 @@ class PictureTray(QScrollArea):
         return lambda: self.remove_wanted.emit(request_id)
 
 
-def _detail(item: Attachment) -> str:
-    picture = item.picture
+def _detail(picture: Picture | None, longest_side_pixels: int) -> str:
     if picture is None:
         return "Reading…"
-    return f"{picture.width}{THIN}×{THIN}{picture.height} · {in_tokens(picture.tokens)}"
+    return f"{picture.width}{THIN}×{THIN}{picture.height} · {in_tokens(cost_of(picture, longest_side_pixels))}"
 
 
 def _cover(pixmap: QPixmap, size: int, ratio: float) -> QPixmap:

@@ -12,9 +12,15 @@ from app.chat.protocol import Service
 from app.core.events import (
     BugFound,
     ConversationEvent,
+    DownloadDiscarded,
     DownloadEvent,
+    DownloadFinished,
+    DownloadStopped,
     Event,
     ModelEvent,
+    ModelLoaded,
+    ModelLoadFailed,
+    ModelLoadStopped,
     OffersListed,
     PictureAttached,
     PictureRefused,
@@ -22,6 +28,7 @@ from app.core.events import (
     SendRefused,
     TurnEvent,
 )
+from app.core.library import ConnectionsListed, LibraryEvent
 from app.ui.appearance import Appearance
 from app.ui.commands import Commands
 from app.ui.connecting import connect_window
@@ -67,13 +74,14 @@ class Presenter(QObject):
         service.list_conversations()
         if settings.last_conversation:
             commands.open_chat(settings.last_conversation)
-        service.list_offers(Path(settings.models_folder) if settings.models_folder else None)
-        if settings.model:
-            projector = Path(settings.projector) if settings.projector else None
-            service.open_model(Path(settings.model), projector)
-        else:
-            window.models.welcome(first=True)
-            window.show_page("models")
+        service.library.list_offers(Path(settings.models_folder) if settings.models_folder else None)
+        model = Path(settings.model) if settings.model else None
+        window.models.welcome(first=model is None)
+        window.models.show_limit(settings.download_limit_kib)
+        window.models.show_first_run(shown=settings.first_run == "" and (model is None or bool(settings.first_choice)))
+        window.models.first_run.begin(settings.first_choice)
+        window.chat.empty.say("", has_model=True, is_built_in=model is None)
+        service.open_at_start(model, Path(settings.projector) if settings.projector else None)
 
     def close(self) -> None:
         """Save what the window knows and end the service; a second call does nothing."""
@@ -101,17 +109,22 @@ class Presenter(QObject):
             case _:
                 self._show_family(event)
 
-    def _show_family(self, event: TurnEvent | ModelEvent | ConversationEvent | DownloadEvent) -> None:
+    def _show_family(self, event: TurnEvent | ModelEvent | ConversationEvent | DownloadEvent | LibraryEvent) -> None:
         """Hand `event` to the one who `match`es its family."""
         if isinstance(event, TurnEvent):
             self._turns.show(event)
         elif isinstance(event, ModelEvent):
             self._models.show(event)
+            self._show_model_on_page(event)
         elif isinstance(event, ConversationEvent):
             self._library.show(event)
             self._turns.show_busy()
         elif isinstance(event, DownloadEvent):
             self._show_download(event)
+        elif isinstance(event, ConnectionsListed):
+            self._window.connections.show_connections(event)
+        elif isinstance(event, LibraryEvent):
+            self._window.models.show_library(event)
         else:
             assert_never(event)
 
@@ -120,6 +133,17 @@ class Presenter(QObject):
         if isinstance(event, OffersListed):
             self._window.hardware.show_hardware(event.hardware)
             self._window.chat.empty.plan_card.show_ram(event.hardware.ram_total_bytes)
+
+        elif isinstance(event, DownloadFinished | DownloadStopped | DownloadDiscarded) and self._service is not None:
+            self._service.library.list_models(self._window.models.target)
+
+    def _show_model_on_page(self, event: ModelEvent) -> None:
+        models = self._window.models
+        models.first_run.show_model(event)
+        if isinstance(event, ModelLoaded):
+            models.library.show_in_use(event.path)
+        elif isinstance(event, ModelLoadStopped | ModelLoadFailed) and not self._session.is_model_ready:
+            models.library.show_in_use(None)
 
     def _refuse(self, event: Refused) -> None:
         session = self._session

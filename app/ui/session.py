@@ -11,10 +11,11 @@ from app.core.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class RunningTurn:
-    """Name the turn under way."""
+    """Name the turn under way, and the first message the model sees in it where it does not see all."""
 
     turn_id: str
     conversation_id: str
+    first_seen_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)

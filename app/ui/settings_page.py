@@ -7,9 +7,12 @@ from dataclasses import replace
 from PySide6.QtCore import Qt, QTimer, Signal
 from PySide6.QtWidgets import QComboBox, QHBoxLayout, QPlainTextEdit, QWidget
 
+from app.core.messages import ReasoningEffort
 from app.core.settings import Settings, Theme
 from app.ui.controls import ElidedLabel, Segmented, make_button, make_label
 from app.ui.page import Page, make_card
+from app.ui.sampling_card import SamplingCard
+from app.ui.states_card import StatesCard
 from app.ui.units import in_memory, in_tokens
 
 THEMES = (Theme.SYSTEM, Theme.LIGHT, Theme.DARK)
@@ -40,6 +43,9 @@ class SettingsPage(Page):
         self.reserve = _make_choice("Memory to keep free on every GPU")
         for size in _RESERVES_MIB:
             _offer(self.reserve, size, _reserve_words(size))
+        self.attention = Segmented("Attention scale", ("As the file says", "Not scaled"))
+        self.sampling = SamplingCard()
+        self.states = StatesCard()
         self.folder = ElidedLabel("", "secondary")
         self.reload_button = make_button("Load the model again")
         self._pause = QTimer(self, singleShot=True, interval=_PAUSE_MS)
@@ -49,7 +55,7 @@ class SettingsPage(Page):
     def show_settings(self, settings: Settings) -> None:
         """Show `settings` without telling anyone of a change."""
         self._settings = settings
-        widgets = (self.theme, self.prompt, self.context, self.reserve)
+        widgets = (self.theme, self.prompt, self.context, self.reserve, self.attention)
         for widget in widgets:
             widget.blockSignals(True)
         self.theme.choose(THEMES.index(settings.theme))
@@ -59,6 +65,9 @@ class SettingsPage(Page):
         self.context.setCurrentIndex(self.context.findData(settings.context_tokens))
         _offer(self.reserve, settings.reserve_mib, _reserve_words(settings.reserve_mib))
         self.reserve.setCurrentIndex(self.reserve.findData(settings.reserve_mib))
+        self.attention.choose(int(settings.unscaled_attention))
+        self.sampling.show_settings(settings)
+        self.states.show_settings(settings)
         self.folder.set_full_text(settings.models_folder or "Solo’s own folder")
         for widget in widgets:
             widget.blockSignals(False)
@@ -72,18 +81,25 @@ class SettingsPage(Page):
         self.theme.chosen.connect(self._tell)
         self.context.currentIndexChanged.connect(self._tell)
         self.prompt.textChanged.connect(self._pause.start)
+        self.sampling.edited.connect(self._pause.start)
         self.reserve.currentIndexChanged.connect(self._tell)
+        self.attention.chosen.connect(self._tell)
+        self.states.edited.connect(self._tell)
         self._pause.timeout.connect(self._tell)
         self.reload_button.clicked.connect(self.reload_wanted)
 
     def _tell(self) -> None:
         self._pause.stop()
         self._settings = replace(
-            self._settings,
+            self.states.applied_to(self._settings),
             theme=THEMES[self.theme.value],
             system_prompt=self.prompt.toPlainText(),
             context_tokens=int(self.context.currentData()),
             reserve_mib=int(self.reserve.currentData()),
+            fast_sampling=self.sampling.choices(ReasoningEffort.NONE),
+            think_sampling=self.sampling.choices(ReasoningEffort.HIGH),
+            think_budget=self.sampling.think_budget,
+            unscaled_attention=bool(self.attention.value),
         )
         self.changed.emit(self._settings)
 
@@ -102,7 +118,10 @@ class SettingsPage(Page):
         )
         column.addWidget(self.prompt)
         self.column.addWidget(prompt)
+        self.column.addWidget(self.sampling)
         self.column.addWidget(self._make_memory_card())
+        self.column.addWidget(self.states)
+        self.column.addWidget(self._make_attention_card())
         folder, column = make_card()
         change = make_button("Change…", "link")
         change.setAccessibleName("Change the folder for models")
@@ -121,6 +140,20 @@ class SettingsPage(Page):
         foot.addWidget(make_label("In force when a model is loaded the next time.", "small", wraps=True), 1)
         foot.addWidget(self.reload_button)
         column.addLayout(foot)
+        return card
+
+    def _make_attention_card(self) -> QWidget:
+        card, column = make_card()
+        column.addLayout(_row("Attention scale", self.attention))
+        column.addWidget(
+            make_label(
+                "Most files of Mistral Small 4 sharpen its attention more than its makers’ own configuration does. Try "
+                "“Not scaled” where answers are worse than they should be. In force when a model is loaded the next "
+                "time; the model’s details say which one is.",
+                "small",
+                wraps=True,
+            )
+        )
         return card
 
 

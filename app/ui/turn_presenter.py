@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import assert_never
 
 from app.core.events import (
@@ -13,6 +14,7 @@ from app.core.events import (
     TurnEvent,
     TurnFailed,
     TurnFinished,
+    TurnsLeftOut,
     TurnStarted,
 )
 from app.core.messages import MessageState
@@ -37,6 +39,8 @@ class TurnPresenter:
                 self._start(event)
             case TurnFinished() | TurnFailed():
                 self._end(event)
+            case TurnsLeftOut():
+                self._leave_out(event)
             case _:
                 if self._session.paints(event.turn_id):
                     self._grow(event)
@@ -47,11 +51,11 @@ class TurnPresenter:
                 self._view.set_settings(event.settings)
                 self._window.chat.composer.show_rendered(event.settings)
             case PrefillProgressed():
-                self._view.set_prefill(event.done_tokens, event.total_tokens)
+                self._view.set_prefill(event.done_tokens, event.total_tokens, event.seconds_left)
             case ReasoningText():
                 self._view.add_reasoning(event.text)
             case ReasoningFinished():
-                self._view.finish_reasoning(event.seconds, event.tokens)
+                self._view.finish_reasoning(event.seconds, event.tokens, event.end)
             case AnswerText():
                 self._view.add_answer(event.text)
             case _:
@@ -69,6 +73,18 @@ class TurnPresenter:
             chat.show_transcript(shown=True)
             self._view.start_turn(event.question, event.answer)
         self.show_busy()
+
+    def _leave_out(self, event: TurnsLeftOut) -> None:
+        session = self._session
+        if session.running is not None and session.running.turn_id == event.turn_id:
+            session.running = replace(session.running, first_seen_id=event.first_seen_id)
+        if not session.paints(event.turn_id):
+            return
+        self._view.set_horizon(event.first_seen_id if event.messages else "")
+        if event.is_news:
+            self._window.toast.say(
+                f"The context is full: the model no longer sees the first {event.messages} messages of this chat."
+            )
 
     def _adopt(self, conversation_id: str) -> None:
         session, window = self._session, self._window
@@ -93,6 +109,8 @@ class TurnPresenter:
         if session.running is not None and session.running.turn_id == event.turn_id:
             session.running = None
         self.show_busy()
+        if event.answer.stats is not None:
+            self._window.hardware.show_speed(event.answer.stats.tokens_per_second)
         self._commands.measure()
 
     def _tell_elsewhere(self, event: TurnFinished | TurnFailed) -> None:

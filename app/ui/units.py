@@ -49,6 +49,12 @@ def in_tokens(count: int) -> str:
     return f"{count:,}{UNBROKEN}{'token' if count == 1 else 'tokens'}"
 
 
+def in_speed(tokens_per_second: float) -> str:
+    """Return a speed of writing, like `34 tokens/s`."""
+    digits = 1 if tokens_per_second < 10 else 0
+    return f"{tokens_per_second:.{digits}f}{UNBROKEN}tokens/s"
+
+
 def _pair(large: int, large_unit: str, small: int, small_unit: str) -> str:
     head = f"{large}{THIN}{large_unit}"
     return f"{head} {small}{THIN}{small_unit}" if small else head

@@ -16,6 +16,7 @@ from PySide6.QtWidgets import QFrame, QMainWindow, QStackedWidget, QVBoxLayout, 
 from app.ui.actions import Actions
 from app.ui.appearance import Appearance
 from app.ui.chat_page import ChatPage
+from app.ui.connections_page import ConnectionsPage
 from app.ui.controls import make_label
 from app.ui.drops import read_given
 from app.ui.frame import Frame
@@ -29,7 +30,7 @@ from app.ui.transcript.view import TranscriptView
 
 MINIMUM = (720, 520)
 _USUAL = (1200, 800)
-_TITLES = {"models": "Models", "hardware": "Hardware", "settings": "Settings"}
+_TITLES = {"models": "Models", "hardware": "Hardware", "settings": "Settings", "connections": "Connections"}
 
 
 class MainWindow(QMainWindow):
@@ -53,6 +54,7 @@ class MainWindow(QMainWindow):
         self.models = ModelsPage(appearance)
         self.hardware = HardwarePage(appearance)
         self.settings = SettingsPage()
+        self.connections = ConnectionsPage()
         self._chat_title = "New chat"
         self._page = "chat"
         self._stack = QStackedWidget()
@@ -68,8 +70,13 @@ class MainWindow(QMainWindow):
         return self._page
 
     def show_page(self, name: str) -> None:
-        """Show the page `name`: chat, models, hardware or settings."""
-        pages = {"models": self.models, "hardware": self.hardware, "settings": self.settings}
+        """Show the page `name`: chat, models, hardware, settings or connections."""
+        pages: dict[str, QWidget] = {
+            "models": self.models,
+            "hardware": self.hardware,
+            "settings": self.settings,
+            "connections": self.connections,
+        }
         self._page = name
         self._stack.setCurrentWidget(pages.get(name, self.chat))
         self.sidebar.mark_page(name)
@@ -140,7 +147,7 @@ class MainWindow(QMainWindow):
         column.addWidget(self.header)
         column.addWidget(self.notices)
         column.addWidget(self._stack, 1)
-        for page in (self.chat, self.models, self.hardware, self.settings):
+        for page in (self.chat, self.models, self.hardware, self.settings, self.connections):
             self._stack.addWidget(page)
         self.frame.fill(self.sidebar, self._content)
         self.setCentralWidget(self.frame)

@@ -9,17 +9,22 @@ from pathlib import Path
 import pytest
 from huggingface_hub import close_session, constants
 
+from app.chat.downloads import DownloadDesk
+from app.chat.machine import Machine
 from app.core.events import (
     BugFound,
+    DownloadDiscarded,
     DownloadFailed,
     DownloadFinished,
     DownloadProgressed,
     DownloadStopped,
+    Event,
     ModelLoaded,
     ModelLoadFailed,
     OffersListed,
     Refused,
 )
+from app.core.settings import Settings
 from app.models.catalogue import load_catalogue
 from tests.chat.conftest import MakeStage
 from tests.chat.stage import Stage, until
@@ -54,12 +59,12 @@ def hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[HubServer]:
 
 
 def download(stage: Stage, offer_id: str = SMALL.id) -> None:
-    stage.service.download(offer_id, stage.paths.models)
+    stage.service.library.download(offer_id, stage.paths.models)
 
 
 def test_from_the_offers_to_the_first_answer(hub: HubServer, make_stage: MakeStage) -> None:
     stage = make_stage()
-    stage.service.list_offers()
+    stage.service.library.list_offers()
     listed = stage.recorder.wait_for(OffersListed)
     assert listed.target == stage.paths.models
     assert listed.free_bytes > 0
@@ -107,7 +112,7 @@ def test_a_download_is_paused_and_goes_on(hub: HubServer, make_stage: MakeStage)
     stage = make_stage()
     download(stage)
     stage.recorder.wait_for(DownloadProgressed, lambda event: event.file == SMALL.files[0] and event.done_bytes > 0)
-    stage.service.stop_download()
+    stage.service.library.stop_download()
     assert stage.recorder.wait_for(DownloadStopped).offer_id == SMALL.id
     download(stage)
     finished = stage.recorder.wait_for(DownloadFinished)
@@ -124,19 +129,19 @@ def test_what_is_here_is_told_with_the_offers(hub: HubServer, make_stage: MakeSt
     hub.script.add(Fault(Kind.DRIP, at=4096, seconds=0.05, times=-1))
     download(stage)
     until(lambda: list((stage.paths.models / SMALL.id).glob("*.part")))  # of the projector, which comes first
-    stage.service.stop_download()
+    stage.service.library.stop_download()
     stage.recorder.wait_for(DownloadStopped)
-    stage.service.list_offers()
+    stage.service.library.list_offers()
     stage.recorder.wait_for(OffersListed)
     assert stage.recorder.wait_for(DownloadStopped) == DownloadStopped(SMALL.id)
     hub.script.clear()
     download(stage)
     finished = stage.recorder.wait_for(DownloadFinished)
     stage.recorder.wait_for(ModelLoaded)
-    stage.service.list_offers()
+    stage.service.library.list_offers()
     stage.recorder.wait_for(OffersListed)
     assert stage.recorder.wait_for(DownloadFinished) == finished
-    stage.service.list_offers(stage.paths.data)
+    stage.service.library.list_offers(stage.paths.data)
     stage.recorder.wait_for(OffersListed)
     assert len(stage.recorder.of(ModelLoaded)) == 1, "what was here already is not opened"
 
@@ -147,7 +152,7 @@ def test_a_second_download_meanwhile_is_refused(hub: HubServer, make_stage: Make
     download(stage)
     download(stage, SPLIT.id)
     assert "Another download" in stage.recorder.wait_for(Refused).sentence
-    stage.service.stop_download()
+    stage.service.library.stop_download()
     assert stage.recorder.wait_for(DownloadStopped).offer_id == SMALL.id
     assert not (stage.paths.models / SPLIT.id).exists()
 
@@ -190,6 +195,22 @@ def test_what_arrives_may_be_no_model(hub: HubServer, make_stage: MakeStage) -> 
     assert stage.recorder.of(BugFound) == []
 
 
+def test_cancelling_may_delete_what_arrived(hub: HubServer, tmp_path: Path) -> None:
+    published: list[Event] = []
+    desk = DownloadDesk(published.append, lambda: Settings(download_limit_kib=1), Machine())
+    folder = tmp_path / "any"
+    names = (SMALL.files[0],)
+    desk.download_listed("any", SMALL.repository, "main", names, folder, lambda *_: None)
+    until(lambda: list(folder.glob("*.part")))
+    desk.discard("any", folder)
+    until(lambda: any(isinstance(event, DownloadDiscarded) for event in published))
+    assert DownloadStopped("any") in published
+    assert not list(folder.glob("*.part*"))
+    desk.download_listed("any", SMALL.repository, "main", ("gone.gguf",), folder, lambda *_: None)
+    until(lambda: any(isinstance(event, DownloadFailed) and "gone.gguf" in event.sentence for event in published))
+    desk.close()
+
+
 def test_quitting_pauses_the_download(hub: HubServer, make_stage: MakeStage) -> None:
     hub.script.add(SOUND, Fault(Kind.HANG, at=1000))
     stage = make_stage()
@@ -211,12 +232,12 @@ def test_an_unknown_offer_is_a_bug_of_the_caller(make_stage: MakeStage) -> None:
 def test_offers_for_a_folder_that_does_not_exist_yet_and_for_one_that_can_not(make_stage: MakeStage) -> None:
     stage = make_stage()
     later = stage.root / "not" / "yet"
-    stage.service.list_offers(later)
+    stage.service.library.list_offers(later)
     listed = stage.recorder.wait_for(OffersListed)
     assert listed.target == later
     assert listed.free_bytes == pytest.approx(
         os.statvfs(stage.root).f_bavail * os.statvfs(stage.root).f_frsize, rel=0.1
     )
     too_long = stage.root / ("x" * 300)
-    stage.service.list_offers(too_long)
+    stage.service.library.list_offers(too_long)
     assert "can’t be used" in stage.recorder.wait_for(Refused).sentence

@@ -112,9 +112,9 @@ def test_nothing_is_taken_or_published_after_the_end(stage: Stage, tmp_path: Pat
     service.attach_file("late", tmp_path / "late.png")
     service.open_model(tmp_path / "late.gguf")
     service.restart_engine()
-    service.list_offers(tmp_path)
-    service.download("mistral-small-4-q4-k-m", tmp_path)
-    service.stop_download()
+    service.library.list_offers(tmp_path)
+    service.library.download("mistral-small-4-q4-k-m", tmp_path)
+    service.library.stop_download()
     service.change_settings(Settings())
     service.close()
     assert stage.recorder.events == events
@@ -177,7 +177,7 @@ def test_a_file_of_a_newer_version_is_a_sentence_for_every_request(make_stage: M
         assert stage.recorder.wait_for(Refused).sentence == sentence
     assert [refused.sentence for refused in stage.recorder.of(SendRefused)] == [sentence]
     stage.service.change_settings(Settings(theme=Theme.DARK))
-    stage.service.list_offers(tmp_path)
+    stage.service.library.list_offers(tmp_path)
     stage.recorder.wait_for(OffersListed)
     stage.service.attach_bytes("bad", "bad", b"")
     stage.recorder.wait_for(PictureRefused)

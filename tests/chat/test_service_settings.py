@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import pytest
+
 from app.core.events import BugFound, ModelLoadFailed, Refused
 from app.core.messages import MessageState
 from app.core.settings import Settings, Theme, load_settings
+from app.engine.corrections import chosen_overrides
+from app.engine.protocol import LoadRequest
 from tests.chat.conftest import MakeStage
 from tests.chat.stage import Stage
 from tests.models.gguf_builder import small_projector
@@ -39,6 +43,15 @@ def test_changed_settings_are_saved_but_keep_the_model(stage: Stage) -> None:
 def test_changed_settings_count_for_the_next_load(stage: Stage) -> None:
     stage.service.change_settings(Settings(context_tokens=512))
     assert stage.load().context_tokens == 512
+
+
+@pytest.mark.parametrize("arch", ["mistral4", "llama"])
+def test_the_attention_switch_reaches_the_engine_for_the_family_it_is_for(make_stage: MakeStage, arch: str) -> None:
+    stage = make_stage(settings=Settings(unscaled_attention=True))
+    stage.load(stage.model(arch=arch))
+    (request,) = (request for request in stage.requests if isinstance(request, LoadRequest))
+    assert bool(request.metadata) == (arch == "mistral4")
+    assert request.metadata == chosen_overrides(arch, unscaled_attention=True)
 
 
 def test_settings_that_can_not_be_written_still_count(make_stage: MakeStage) -> None:

@@ -71,6 +71,14 @@ def test_text_goes_to_stdout_and_reasoning_to_stderr(solo: Run, thinking_model: 
 
 
 @pytest.mark.model
+def test_without_a_model_the_built_in_one_answers(solo: Run, tmp_path: Path) -> None:
+    Image.new("RGB", (640, 480), "red").save(tmp_path / "red.png")
+    done = solo("chat", "--image", tmp_path / "red.png", "--json", "--max-tokens", "1", "What is in the picture?")
+    assert done.returncode == 0, done.stderr
+    assert 0 < events_of(done.stdout)[-1]["image_tokens"] < 18 * 24, "not prepared for the built-in model's eyes"
+
+
+@pytest.mark.model
 def test_a_seed_repeats_the_answer(solo: Run, small_model: Path) -> None:
     def text(seed: str) -> str:
         return solo("chat", "--model", small_model, "--seed", seed, "--max-tokens", "12", "--think", "hello").stdout
@@ -186,7 +194,7 @@ def test_folders_that_can_not_be_made(solo: Run, home: dict[str, str], tmp_path:
     "arguments",
     [
         ["chat"],
-        ["chat", "hello"],
+        ["chat", "--projector", "mmproj.gguf", "hello"],
         ["chat", "--model", "x.gguf"],
         ["chat", "--model", "x.gguf", "--max-tokens", "0", "hello"],
         ["chat", "--model", "x.gguf", "--max-tokens", "many", "hello"],

@@ -1,7 +1,8 @@
-"""The first run: a page of offers, a download that is paused and goes on, and a chat with what arrived."""
+"""The first run: the built-in model, a page of offers, a download that is paused and goes on, and a chat after it."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -17,25 +18,48 @@ pytestmark = [pytest.mark.e2e, pytest.mark.model, pytest.mark.timeout(600)]
 REPOSITORY = "unsloth/Mistral-Small-4-119B-2603-GGUF"
 MODEL = "UD-Q4_K_M/Mistral-Small-4-119B-2603-UD-Q4_K_M-{:05}-of-00002.gguf"
 ERROR = (0xB3, 0x26, 0x1E)
-BUTTON_X = 1085  # just inside the right edge of the offers' buttons, from the window's corner
-BUTTON_COLORS = {(0xFF, 0xFF, 0xFF), (0xB5, 0x48, 0x0F)}  # a plain one, and the recommended one
+BUTTON_X = 1085  # just inside the right edge of the tasks' buttons, from the window's corner
+ACCENT = (0xB5, 0x48, 0x0F)
+OFFER = "mistral-small-4-q4-k-m"
 
 
-def first_offer(solo: Program) -> tuple[int, int]:
-    """Return where the first offer's button is; where exactly depends on the system's fonts."""
+def open_models(solo: Program) -> None:
+    """Press the button of the empty chat that leads to the models."""
+    x = ORIGIN[0] + 376  # just inside the button's left edge, before its words
 
     def look() -> tuple[int, int] | None:
         picture = solo.screen.picture()
-        x, top = ORIGIN[0] + BUTTON_X, ORIGIN[1] + 320  # below what is said of this computer
-        column = [picture.getpixel((x, y)) in BUTTON_COLORS for y in range(top, 820)]
+        column = [picture.getpixel((x, y)) == ACCENT for y in range(100, 720)]
+        return next(((x, 100 + y + 10) for y in range(len(column) - 20) if all(column[y : y + 20])), None)
+
+    place = wait_for(look, "the offer of a real model")
+    solo.see("the offer of a real model", (place[0] - ORIGIN[0], place[1] - ORIGIN[1]))
+    solo.screen.screenshot("light-first-start")
+    solo.screen.click(*wait_for(look, "the offer of a real model"))
+
+
+def choose_offer(solo: Program) -> None:
+    """Be a person who chose in the first run and left: a machine of any size then goes on with that."""
+    settings = solo.home / "config" / "solo" / "settings.json"
+    settings.parent.mkdir(parents=True, exist_ok=True)
+    settings.write_text(json.dumps({"first_choice": OFFER}), encoding="utf-8")
+
+
+def download_button(solo: Program) -> tuple[int, int]:
+    """Return where the first run's button for the download is; where exactly depends on the system's fonts."""
+
+    def look() -> tuple[int, int] | None:
+        picture = solo.screen.picture()
+        x, top = ORIGIN[0] + BUTTON_X, ORIGIN[1] + 200  # below the greeting
+        column = [picture.getpixel((x, y)) == ACCENT for y in range(top, 820)]
         for y in range(len(column) - 20):
             if all(column[y : y + 20]):
                 return BUTTON_X, top + y + 10 - ORIGIN[1]
         return None
 
-    place = wait_for(look, "the offers on the page")
-    solo.see("the offers", place)
-    return wait_for(look, "the offers on the page")
+    place = wait_for(look, "the first run on the page")
+    solo.see("the first run", place)
+    return wait_for(look, "the first run on the page")
 
 
 def colors(solo: Program) -> set[object]:
@@ -69,10 +93,12 @@ def repository(split_model: Path, projector: Path, tmp_path: Path) -> Path:
 
 
 def test_download_pause_quit_go_on_and_chat(solo: Program, repository: Path) -> None:
-    models = solo.home / "data" / "solo" / "models" / "mistral-small-4-q4-k-m"
+    models = solo.home / "data" / "solo" / "models" / OFFER
+    choose_offer(solo)
     with hub(repository, "drip,at=65536,seconds=0.5,times=-1") as endpoint:
         solo.start(env={"HF_ENDPOINT": endpoint})
-        button = first_offer(solo)
+        open_models(solo)
+        button = download_button(solo)
         solo.screen.screenshot("light-first-run")
         solo.click(button)
         wait_for(lambda: list(models.glob("*.part*")), "the part file")
@@ -84,7 +110,8 @@ def test_download_pause_quit_go_on_and_chat(solo: Program, repository: Path) -> 
         assert len(list(models.glob("*.gguf"))) < 3, "it was not paused"
     with hub(repository) as endpoint:
         solo.start(env={"HF_ENDPOINT": endpoint})
-        solo.click(first_offer(solo))
+        open_models(solo)
+        solo.click(download_button(solo))
         wait_for(lambda: len(list(models.glob("*.gguf"))) == 3, "the finished download", 120)
         for path in models.glob("*.gguf"):
             (source,) = repository.rglob(path.name)
@@ -101,8 +128,10 @@ def test_download_pause_quit_go_on_and_chat(solo: Program, repository: Path) -> 
 
 
 def test_no_network_is_a_sentence(solo: Program) -> None:
+    choose_offer(solo)
     solo.start(env={"HF_ENDPOINT": "http://127.0.0.1:9"})
-    solo.click(first_offer(solo))
+    open_models(solo)
+    solo.click(download_button(solo))
     wait_for(lambda: ERROR in colors(solo), "a sentence in the colour of errors")
     solo.screen.screenshot("light-no-network")
     assert solo.quit() == 0

@@ -112,6 +112,8 @@ def test_what_the_system_has_and_what_nothing_uses_stays_out(name: str) -> None:
         "PySide6/Qt/plugins/platforms/libqxcb.so",
         "pillow.libs/libjpeg-1234.so.62",
         "resources/icons/solo.svg",
+        "resources/solo-mini/solo-mini-Q4_K_M.gguf",
+        "resources/solo-mini/mmproj-solo-mini.gguf",
         "solo",
     ],
 )

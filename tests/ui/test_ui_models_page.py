@@ -6,6 +6,7 @@ import pytest
 from PySide6.QtWidgets import QApplication, QFileDialog
 
 from app.core.events import (
+    DownloadDiscarded,
     DownloadFailed,
     DownloadFinished,
     DownloadProgressed,
@@ -30,6 +31,7 @@ HALF = DownloadProgressed("small", "model.gguf", 36_300_000_000, 72_600_000_000,
 def first(make_stage: MakeStage) -> Stage:
     stage = make_stage(Settings())
     stage.show(LISTED)
+    stage.window.show_page("models")
     return stage
 
 
@@ -42,8 +44,7 @@ def card(page: ModelsPage, offer_id: str = "small") -> OfferCard:
     return page.cards[offer_id]
 
 
-def test_without_a_model_the_first_page_is_the_choice_of_one(first: Stage, page: ModelsPage) -> None:
-    assert first.window.page == "models"
+def test_without_a_model_of_ones_own_the_page_welcomes(first: Stage, page: ModelsPage) -> None:
     assert page.title.isVisible()
     assert page.title.text() == "Welcome to Solo"
     assert first.service.asked("list_offers") == [(None,)]
@@ -53,7 +54,8 @@ def test_without_a_model_the_first_page_is_the_choice_of_one(first: Stage, page:
 def test_with_a_model_it_is_opened_at_once(make_stage: MakeStage) -> None:
     stage = make_stage(Settings(model="/m.gguf", projector="/p.gguf", models_folder="/elsewhere"))
     assert stage.window.page == "chat"
-    assert stage.service.asked("open_model") == [(Path("/m.gguf"), Path("/p.gguf"))]
+    assert stage.service.asked("open_at_start") == [(Path("/m.gguf"), Path("/p.gguf"))]
+    assert not stage.window.models.title.isVisibleTo(stage.window.models)
     assert stage.service.asked("list_offers") == [(Path("/elsewhere"),)]
 
 
@@ -156,3 +158,31 @@ def test_a_finished_folder_dialog_changes_the_folder(first: Stage, page: ModelsP
 def test_only_the_first_offer_that_fits_catches_the_eye(page: ModelsPage) -> None:
     assert card(page).button.property("look") == "primary"
     assert card(page, "large").button.property("look") == ""
+
+
+def test_cancelling_asks_whether_to_keep_what_arrived(first: Stage, page: ModelsPage) -> None:
+    first.show(HALF)
+    card(page).cancel_button.click()
+    assert card(page).asking.isVisible()
+    card(page).keep_button.click()
+    assert first.service.asked("stop_download") == [()]
+    card(page).cancel_button.click()
+    card(page).discard_button.click()
+    assert first.service.asked("discard") == [("small", TARGET / "small")]
+    first.show(DownloadDiscarded("small", 36_300_000_000))
+    assert card(page).state is DownloadState.IDLE
+    assert card(page).line.text() == "Deleted, which freed 36.3\u202fGB."
+    assert not card(page).asking.isVisible()
+
+
+def test_what_a_download_waits_for_is_said(first: Stage, page: ModelsPage) -> None:
+    first.show(DownloadProgressed("small", "m", 1_000_000, 2_000_000, 0.0, None, waiting="The disk is full."))
+    assert card(page).line.text() == "1\u202fMB of 2\u202fMB\nThe disk is full."
+
+
+def test_a_speed_limit_is_remembered_and_shown_again(first: Stage, page: ModelsPage, make_stage: MakeStage) -> None:
+    page.limit.setCurrentIndex(page.limit.findData(2048))
+    assert first.session.settings.download_limit_kib == 2048
+    assert first.service.asked("change_settings")[-1][0].download_limit_kib == 2048
+    again = make_stage(Settings(download_limit_kib=777))
+    assert again.window.models.limit.currentData() == 777

@@ -10,7 +10,7 @@ from PySide6.QtWidgets import QPushButton
 from pytestqt.qtbot import QtBot
 
 from app.core import events
-from app.core.messages import Conversation, MessageState, ReasoningEffort
+from app.core.messages import Conversation, MessageState, ReasoningEffort, ReasoningEnd
 from app.core.settings import Settings
 from app.ui.header import ModelState
 from tests.ui.scenery import GIB, MakeStage, Stage, answer, hardware, picture, plan, question, summary
@@ -77,18 +77,18 @@ def test_a_whole_turn_is_painted_in_order(stage: Stage, column: Column) -> None:
     stage.show(
         events.TurnStarted("a1", question(), answer()),
         events.PromptRendered("a1", "reasoning_effort: high", 20),
-        events.PrefillProgressed("a1", 10, 20),
+        events.PrefillProgressed("a1", 10, 20, 5.0),
         events.ReasoningText("a1", "Hm."),
-        events.ReasoningFinished("a1", 1.5, 7),
+        events.ReasoningFinished("a1", 1.5, 7, ReasoningEnd.BUDGET),
         events.AnswerText("a1", "Because."),
         events.TurnFinished("a1", done),
     )
     assert column.calls == [
         ("start_turn", question(), answer()),
         ("set_settings", "reasoning_effort: high"),
-        ("set_prefill", 10, 20),
+        ("set_prefill", 10, 20, 5.0),
         ("add_reasoning", "Hm."),
-        ("finish_reasoning", 1.5, 7),
+        ("finish_reasoning", 1.5, 7, ReasoningEnd.BUDGET),
         ("add_answer", "Because."),
         ("finish_turn", done),
     ]

@@ -215,6 +215,15 @@ def test_the_settings_page_shows_what_is_in_force(make_stage: MakeStage) -> None
     assert all(call[0].context_tokens == 12345 for call in stage.service.asked("change_settings"))
 
 
+def test_the_attention_scale_is_a_setting(stage: Stage) -> None:
+    page = stage.window.settings
+    assert page.attention.value == 0
+    page.attention.choose(1)
+    assert stage.service.asked("change_settings")[-1][0].unscaled_attention
+    page.show_settings(Settings())
+    assert page.attention.value == 0
+
+
 def test_the_hardware_page_shows_devices_plan_and_details(stage: Stage) -> None:
     page: HardwarePage = stage.window.hardware
     stage.show(

@@ -21,6 +21,12 @@ class Service:
         print("service made", flush=True)
     def open_model(self, path, projector, **named):
         print("model", path, projector, flush=True)
+    @property
+    def library(self):
+        return self
+    def open_at_start(self, path, projector):
+        if path is not None:
+            self.open_model(path, projector)
     def close(self):
         if "CLOSE_SLOWLY" in os.environ:
             print("service closing", flush=True)

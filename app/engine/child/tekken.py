@@ -11,19 +11,19 @@ from __future__ import annotations
 import heapq
 import re
 import sys
-import unicodedata
 from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import pairwise
 
+import unicodedata2
+
 Span = tuple[int, int]
 
-# Digits that are younger than the Unicode of Python 3.11 (14.0) and of llama.cpp, but known to the reference.
-_YOUNG_DIGITS = [
-    (0x10D40, 0x10D49), (0x116D0, 0x116E3), (0x11BF0, 0x11BF9), (0x16130, 0x16139), (0x16D70, 0x16D79),
-    (0x1CCF0, 0x1CCF9), (0x1E5F1, 0x1E5FA),
-]  # fmt: skip
+# Lower-case letters of the basic plane that llama.cpp's tables do not know yet.
+_YOUNG_LETTERS = [(0x1C8A, 0x1C8A), (0xA7CD, 0xA7CD), (0xA7DB, 0xA7DB)]
+_BEYOND_BASIC_PLANE = 0x10000
+_LETTERS, _DIGITS = ("Lu", "Ll", "Lt", "Lm", "Lo"), ("Nd", "Nl", "No")
 _BLANKS = r"\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000"
 
 
@@ -90,11 +90,16 @@ def merge_pairs(raw: bytes, ranks: Mapping[bytes, int]) -> list[bytes]:
 
 @cache
 def _differing() -> re.Pattern[str]:
-    """Match where llama.cpp's pattern and the reference may part: marks, capitals, case and digits beyond ASCII."""
+    """Match where llama.cpp's way and the reference's may part.
+
+    These are marks, and capitals and case beyond ASCII; and, because llama.cpp's tables are older, every letter and
+    digit of a script that has its place beyond the basic plane.
+    """
     ranges = _ranges()
-    upper = _beyond_ascii(ranges["Lu"] + ranges["Lt"])
-    lower = _beyond_ascii(ranges["Ll"])
-    return re.compile(f"[{_class(_marks(ranges) + upper + _YOUNG_DIGITS)}]|[{_class(lower)}](?=[A-Z])")
+    upper = _from(0x80, ranges["Lu"] + ranges["Lt"])
+    lower = _from(0x80, ranges["Ll"])
+    rare = _from(_BEYOND_BASIC_PLANE, [span for name in (*_LETTERS, *_DIGITS) for span in ranges[name]])
+    return re.compile(f"[{_class(_marks(ranges) + upper + rare + _YOUNG_LETTERS)}]|[{_class(lower)}](?=[A-Z])")
 
 
 @cache
@@ -104,8 +109,8 @@ def _words() -> re.Pattern[str]:
     either = ranges["Lm"] + ranges["Lo"] + _marks(ranges)
     upper = _class(ranges["Lu"] + ranges["Lt"] + either)
     lower = _class(ranges["Ll"] + either)
-    digit = _class(ranges["Nd"] + ranges["Nl"] + ranges["No"] + _YOUNG_DIGITS)
-    letter = _class([span for name in ("Lu", "Ll", "Lt", "Lm", "Lo") for span in ranges[name]])
+    digit = _class([span for name in _DIGITS for span in ranges[name]])
+    letter = _class([span for name in _LETTERS for span in ranges[name]])
     return re.compile(
         rf"[^\r\n{letter}{digit}]?[{upper}]*[{lower}]+|[^\r\n{letter}{digit}]?[{upper}]+[{lower}]*|[{digit}]"
         rf"| ?[^{_BLANKS}{letter}{digit}]+[\r\n/]*|[{_BLANKS}]*[\r\n]+|[{_BLANKS}]+(?![^{_BLANKS}])|[{_BLANKS}]+"
@@ -114,8 +119,8 @@ def _words() -> re.Pattern[str]:
 
 @cache
 def _ranges() -> dict[str, list[Span]]:
-    """Return the ranges of code points of every category."""
-    categories = [unicodedata.category(chr(point)) for point in range(sys.maxunicode + 1)]
+    """Return the ranges of code points of every category, by the version of Unicode that the reference knows."""
+    categories = [unicodedata2.category(chr(point)) for point in range(sys.maxunicode + 1)]
     edges = [0, *(i for i, (a, b) in enumerate(pairwise(categories), 1) if a != b), len(categories)]
     ranges: dict[str, list[Span]] = defaultdict(list)
     for start, stop in pairwise(edges):
@@ -127,8 +132,8 @@ def _marks(ranges: Mapping[str, list[Span]]) -> list[Span]:
     return [*ranges["Mn"], *ranges["Mc"], *ranges["Me"]]
 
 
-def _beyond_ascii(spans: list[Span]) -> list[Span]:
-    return [(max(first, 0x80), last) for first, last in spans if last >= 0x80]
+def _from(least: int, spans: list[Span]) -> list[Span]:
+    return [(max(first, least), last) for first, last in spans if last >= least]
 
 
 def _class(spans: list[Span]) -> str:

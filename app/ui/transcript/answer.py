@@ -9,7 +9,7 @@ from PySide6.QtCore import QEvent, Signal
 from PySide6.QtGui import QEnterEvent, QGuiApplication
 from PySide6.QtWidgets import QLabel
 
-from app.core.messages import Message, MessageState
+from app.core.messages import Message, MessageState, ReasoningEnd
 from app.ui.transcript.body import MarkdownBody
 from app.ui.transcript.footer import Footer
 from app.ui.transcript.notice import Notice
@@ -18,6 +18,7 @@ from app.ui.transcript.stack import Stack
 from app.ui.transcript.stage import Stage
 from app.ui.transcript.text_pane import TextPane
 from app.ui.transcript.wording import (
+    context_notice,
     reading_title,
     settings_note,
     spoken_name,
@@ -30,6 +31,8 @@ class AnswerView(Stack):
     """Show an answer, whole or growing."""
 
     regenerate_requested = Signal(str)
+    answer_now_requested = Signal()
+    go_on_requested = Signal()
     folding = Signal()
 
     def __init__(self, stage: Stage, message: Message) -> None:
@@ -38,13 +41,14 @@ class AnswerView(Stack):
         self._stage = stage
         self._arrived = ""
         self._settings = message.settings_rendered
+        self._is_last = False
         self.reasoning: ReasoningBlock | None = None
         self.body = MarkdownBody(stage)
         self.status = QLabel()
         self.status.setProperty("look", "small")
         self.status.setWordWrap(True)
         self.notice = Notice(stage)
-        self.notice.chosen.connect(self._try_again)
+        self.notice.chosen.connect(self._help)
         self.footer = Footer(stage)
         self.copy_button = self.footer.add_button("copy", "Copy answer as Markdown")
         self.copy_button.clicked.connect(self._copy)
@@ -61,10 +65,10 @@ class AnswerView(Stack):
 
     # --- while it grows ---
 
-    def set_prefill(self, done_tokens: int, total_tokens: int) -> None:
-        """Say how much of the prompt has been read."""
+    def set_prefill(self, done_tokens: int, total_tokens: int, seconds_left: float | None = None) -> None:
+        """Say how much of the prompt has been read, and how long the rest takes where that is known."""
         if self.reasoning is None and not self._arrived:
-            self._say(reading_title(done_tokens, total_tokens))
+            self._say(reading_title(done_tokens, total_tokens, seconds_left))
 
     def set_settings(self, settings: str) -> None:
         """Say which settings stood in the prompt."""
@@ -81,9 +85,9 @@ class AnswerView(Stack):
         reasoning.add(text)
         self._say("")
 
-    def finish_reasoning(self, seconds: float, tokens: int) -> None:
-        """Say what the reasoning took."""
-        self._need_reasoning().finish(seconds, tokens)
+    def finish_reasoning(self, seconds: float, tokens: int, end: ReasoningEnd = ReasoningEnd.MODEL) -> None:
+        """Say what the reasoning took and who ended it."""
+        self._need_reasoning().finish(seconds, tokens, end)
 
     def add_answer(self, text: str) -> None:
         """Add text; `refresh` shows it."""
@@ -113,6 +117,13 @@ class AnswerView(Stack):
         self._show_end()
 
     # --- the rest ---
+
+    def set_last(self, *, is_last: bool) -> None:
+        """Say whether the conversation ends here, so that it can go on from here."""
+        if is_last != self._is_last:
+            self._is_last = is_last
+            self._show_notice()
+            self.lay_out()
 
     def restyle(self) -> None:
         """Take over the stage's present look."""
@@ -147,6 +158,7 @@ class AnswerView(Stack):
             self.reasoning = ReasoningBlock(self._stage)
             self.reasoning.set_settings(self._settings)
             self.reasoning.folding.connect(self.folding)
+            self.reasoning.answer_wanted.connect(self.answer_now_requested)
             self.add_row(self.reasoning, first=True)
             self.lay_out()
         return self.reasoning
@@ -159,7 +171,8 @@ class AnswerView(Stack):
             reasoning.add(message.reasoning[len(reasoning.source) :])
         reasoning.set_settings(message.settings_rendered or self._settings)
         if message.stats is not None:
-            reasoning.finish(message.stats.reasoning_ms / 1000, message.stats.reasoning_tokens)
+            stats = message.stats
+            reasoning.finish(stats.reasoning_ms / 1000, stats.reasoning_tokens, stats.reasoning_end)
         elif message.state is not MessageState.GROWING:
             reasoning.finish(0, 0)
 
@@ -172,14 +185,19 @@ class AnswerView(Stack):
         self.copy_button.setVisible(bool(message.text))
         waits = growing and not message.text and not message.reasoning
         self._say(reading_title(0, 0) if waits else status_line(message))
-        failed = message.state is MessageState.FAILED
-        if failed:
-            sentence = message.error or "The answer could not be finished."
-            self.notice.say(sentence, "Try again")
-        self.notice.setVisible(failed)
+        self._show_notice()
         self._tell_stats()
         self.footer.set_hovered(self.underMouse() and not growing)
         self.lay_out()
+
+    def _show_notice(self) -> None:
+        failed = self.message.state is MessageState.FAILED
+        full = context_notice(self.message)
+        if failed:
+            self.notice.say(self.message.error or "The answer could not be finished.", "Try again")
+        elif full:
+            self.notice.say(full, "Go on" if self._is_last else "", is_failure=False)
+        self.notice.setVisible(failed or bool(full))
 
     def _say(self, text: str) -> None:
         if text != self.status.text() or self.status.isHidden() == bool(text):
@@ -192,8 +210,11 @@ class AnswerView(Stack):
         note = settings_note(self.message.settings_rendered or self._settings)
         self.footer.set_stats(stats_line(stats) if stats is not None else "", note)
 
-    def _try_again(self) -> None:
-        self.regenerate_requested.emit(self.message.id)
+    def _help(self) -> None:
+        if self.message.state is MessageState.FAILED:
+            self.regenerate_requested.emit(self.message.id)
+        else:
+            self.go_on_requested.emit()
 
     def _copy(self) -> None:
         QGuiApplication.clipboard().setText(self.message.text)

@@ -12,6 +12,8 @@ from PySide6.QtWidgets import QWidget
 from app.core.messages import Message, Role
 from app.ui.theme import COLUMN_WIDTH
 from app.ui.transcript.answer import AnswerView
+from app.ui.transcript.horizon import HEIGHT as HORIZON_HEIGHT
+from app.ui.transcript.horizon import Horizon
 from app.ui.transcript.question import QuestionView
 
 MessageView = AnswerView | QuestionView
@@ -45,6 +47,8 @@ class Column(QWidget):
         super().__init__()
         self._make_view = make_view
         self._slots: list[Slot] = []
+        self.horizon = Horizon(self)
+        self._first_seen = ""
 
     # --- content ---
 
@@ -62,6 +66,14 @@ class Column(QWidget):
         """Show one more message."""
         self._slots.append(Slot(message, _guess(message)))
         self._place(len(self._slots) - 1)
+
+    def set_horizon(self, message_id: str) -> None:
+        """Draw the line of what the model sees above a message, or none where `message_id` is empty."""
+        if message_id == self._first_seen:
+            return
+        self._first_seen = message_id
+        self._place(0)
+        self.height_changed.emit()
 
     def index_of(self, message_id: str) -> int:
         """Return the number of a message, or -1."""
@@ -156,7 +168,13 @@ class Column(QWidget):
         if first > 0:
             above = self._slots[first - 1]
             top = above.top + above.height + _GAP_BELOW[above.message.role]
+        if first == 0:
+            self.horizon.hide()
         for slot in self._slots[first:]:
+            if slot.message.id == self._first_seen:
+                self.horizon.setGeometry(left, top, self.content_width(), HORIZON_HEIGHT)
+                self.horizon.show()
+                top += HORIZON_HEIGHT
             slot.top = top
             if slot.view is not None and slot.width >= 0:
                 slot.view.setGeometry(left, top, self.content_width(), slot.height)

@@ -14,13 +14,14 @@ _ICON = 18
 
 
 class Notice(QWidget):
-    """Show a failure and one button."""
+    """Show a failure, or something less grave, and one button."""
 
     chosen = Signal()
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
         self._stage = stage
+        self._is_failure = True
         self._icon = QLabel()
         self._sentence = QLabel()
         self._sentence.setWordWrap(True)
@@ -36,19 +37,26 @@ class Notice(QWidget):
         row.addWidget(self.button)
         self.restyle()
 
-    def say(self, sentence: str, button_text: str) -> None:
-        """Show `sentence` with a button."""
+    def say(self, sentence: str, button_text: str, *, is_failure: bool = True) -> None:
+        """Show `sentence` with a button, or without one where `button_text` is empty."""
         self._sentence.setText(sentence)
         self.button.setText(button_text)
+        self.button.setVisible(bool(button_text))
+        self._is_failure = is_failure
+        self.restyle()
 
     def sentence(self) -> str:
         """Return what is said."""
         return self._sentence.text()
 
+    @property
+    def _tone(self) -> str:
+        colors = self._stage.look.colors
+        return colors.error if self._is_failure else colors.warning
+
     def restyle(self) -> None:
         """Take over the stage's present look."""
-        color = self._stage.look.colors.error
-        self._icon.setPixmap(draw_pixmap("circle-alert", color, _ICON, self.devicePixelRatioF()))
+        self._icon.setPixmap(draw_pixmap("circle-alert", self._tone, _ICON, self.devicePixelRatioF()))
         self.update()
 
     def paintEvent(self, event: QPaintEvent) -> None:  # noqa: N802, ARG002 - Qt's signature
@@ -56,6 +64,6 @@ class Notice(QWidget):
         colors = self._stage.look.colors
         painter = QPainter(self)
         painter.setRenderHint(QPainter.RenderHint.Antialiasing)
-        painter.setPen(QPen(QColor(blend(colors.error, colors.window, 0.35)), 1))
-        painter.setBrush(QColor(blend(colors.error, colors.window, 0.06)))
+        painter.setPen(QPen(QColor(blend(self._tone, colors.window, 0.35)), 1))
+        painter.setBrush(QColor(blend(self._tone, colors.window, 0.06)))
         painter.drawRoundedRect(QRectF(self.rect()).adjusted(0.5, 0.5, -0.5, -0.5), RADIUS_CARD, RADIUS_CARD)

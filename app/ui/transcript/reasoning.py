@@ -6,8 +6,9 @@ import time
 
 from PySide6.QtCore import QEvent, QPoint, QRect, QRectF, QSize, Qt, QTimer, Signal
 from PySide6.QtGui import QColor, QEnterEvent, QFont, QFontMetrics, QPainter, QPaintEvent, QPen
-from PySide6.QtWidgets import QAbstractButton, QLabel
+from PySide6.QtWidgets import QAbstractButton, QHBoxLayout, QLabel, QPushButton, QWidget
 
+from app.core.messages import ReasoningEnd
 from app.ui.icons import draw_pixmap
 from app.ui.theme import RADIUS_CONTROL, blend
 from app.ui.transcript.body import MarkdownBody
@@ -18,6 +19,7 @@ from app.ui.transcript.wording import settings_note, thinking_title, thought_tit
 _TICK_MS = 200  # the title changes only once a second
 _INDENT = 21
 _TITLE_AT = 21
+_HEADER_HEIGHT = 30
 
 
 class ReasoningHeader(QAbstractButton):
@@ -96,6 +98,7 @@ class ReasoningBlock(Stack):
     """Hold the reasoning text; it is laid out only once somebody wants to read it."""
 
     folding = Signal()  # before the height changes
+    answer_wanted = Signal()
 
     def __init__(self, stage: Stage) -> None:
         super().__init__()
@@ -106,6 +109,11 @@ class ReasoningBlock(Stack):
         self._started_s = 0.0
         self.header = ReasoningHeader(stage)
         self.header.toggled.connect(self._toggle)
+        self.answer_button = QPushButton("Answer now")
+        self.answer_button.setProperty("look", "link")
+        self.answer_button.setToolTip("End the thinking; the answer follows at once (Ctrl+Shift+A)")
+        self.answer_button.setFocusPolicy(Qt.FocusPolicy.TabFocus)
+        self.answer_button.clicked.connect(self._ask_for_answer)
         self._note = QLabel()
         self._note.setWordWrap(True)
         self._note.setProperty("look", "small")
@@ -115,11 +123,12 @@ class ReasoningBlock(Stack):
         self._clock = QTimer(self)
         self._clock.setInterval(_TICK_MS)
         self._clock.timeout.connect(self._tick)
-        self.add_row(self.header)
+        self.add_row(_beside(self.header, self.answer_button))
         self.add_row(self._indented, 2)
         self.add_row(self._note, 4)
         self._indented.hide()
         self._note.hide()
+        self.answer_button.hide()
         self.restyle()
 
     @property
@@ -131,6 +140,8 @@ class ReasoningBlock(Stack):
         """Let the time run in the header."""
         self._started_s = time.monotonic() - seconds_ago
         self._clock.start()
+        self.answer_button.setEnabled(True)
+        self.answer_button.show()
         self._tick()
 
     def add(self, text: str) -> None:
@@ -144,13 +155,14 @@ class ReasoningBlock(Stack):
             self._shown_length = len(self._text)
             self.body.refresh()
 
-    def finish(self, seconds: float, tokens: int) -> None:
-        """Stop the time and say what the reasoning took."""
+    def finish(self, seconds: float, tokens: int, end: ReasoningEnd = ReasoningEnd.MODEL) -> None:
+        """Stop the time and say what the reasoning took, and why it ended if the model did not end it."""
         self._clock.stop()
+        self.answer_button.hide()
         self.refresh()
         if self.header.isChecked():
             self.body.finish()
-        self.header.set_title(thought_title(seconds, tokens))
+        self.header.set_title(thought_title(seconds, tokens, end))
 
     def is_running(self) -> bool:
         """Tell whether the model still thinks."""
@@ -173,6 +185,10 @@ class ReasoningBlock(Stack):
         self.body.restyle()
         self.update()
 
+    def _ask_for_answer(self) -> None:
+        self.answer_button.setEnabled(False)  # until the reasoning has ended, which takes a moment
+        self.answer_wanted.emit()
+
     def _tick(self) -> None:
         self.header.set_title(thinking_title(time.monotonic() - self._started_s))
 
@@ -184,6 +200,16 @@ class ReasoningBlock(Stack):
         self._note.setVisible(unfolded and bool(self._settings))
         self._indented.setVisible(unfolded)
         self.lay_out()
+
+
+def _beside(header: QWidget, button: QWidget) -> QWidget:
+    row = QWidget()
+    layout = QHBoxLayout(row)
+    layout.setContentsMargins(0, 0, 0, 0)
+    layout.addWidget(header, 1)
+    layout.addWidget(button)
+    row.setFixedHeight(_HEADER_HEIGHT)  # whether or not the button is there: the text below must not jump
+    return row
 
 
 class _Indented(Stack):

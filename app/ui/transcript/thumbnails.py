@@ -8,6 +8,9 @@ from pathlib import Path
 from PySide6.QtCore import QObject, QSize, Qt, QThreadPool, Signal
 from PySide6.QtGui import QImage, QImageReader
 
+from app.core.errors import PictureError
+from app.engine.pictures import make_thumbnail
+
 log = logging.getLogger(__name__)
 
 _MOST_MIB = 512
@@ -25,9 +28,19 @@ def read_picture(path: Path, largest: QSize) -> QImage:
         if stored.width() > bounds.width() or stored.height() > bounds.height():
             reader.setScaledSize(stored.scaled(bounds, Qt.AspectRatioMode.KeepAspectRatio))
     image = reader.read()
-    if image.isNull():
-        log.info("picture %s can't be shown: %s", path.name, reader.errorString())
-    return image
+    return _convert(path, largest) if image.isNull() else image
+
+
+def _convert(path: Path, largest: QSize) -> QImage:
+    """Return a picture of a kind that Qt can't read, such as HEIC and AVIF."""
+    try:
+        content = make_thumbnail(path.read_bytes(), max(largest.width(), largest.height(), 1))
+    except (OSError, PictureError) as error:
+        log.info("picture %s can't be shown: %s", path.name, error)
+        return QImage()
+    scaled = QImage.fromData(content)
+    fits = scaled.width() <= largest.width() and scaled.height() <= largest.height()
+    return scaled if fits else scaled.scaled(largest, Qt.AspectRatioMode.KeepAspectRatio)
 
 
 class ThumbnailLoader(QObject):

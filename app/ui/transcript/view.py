@@ -11,7 +11,7 @@ from PySide6.QtCore import QTimer, Signal
 from PySide6.QtGui import QAccessible, QAccessibleAnnouncementEvent, QResizeEvent
 from PySide6.QtWidgets import QVBoxLayout, QWidget
 
-from app.core.messages import Message, MessageState, Picture, Role
+from app.core.messages import Message, MessageState, Picture, ReasoningEnd, Role, newest_view
 from app.ui.markdown.formulas import prepare_formulas
 from app.ui.theme import Colors
 from app.ui.transcript.answer import AnswerView, failed_answer
@@ -45,6 +45,8 @@ class TranscriptView(QWidget):
     regenerate_requested = Signal(str)
     edit_requested = Signal(str, str)
     version_requested = Signal(str)
+    answer_now_requested = Signal()
+    go_on_requested = Signal()
 
     def __init__(self, colors: Colors, picture_path: Callable[[Picture], Path]) -> None:
         super().__init__()
@@ -53,6 +55,7 @@ class TranscriptView(QWidget):
         self._versions: Mapping[str, Sequence[str]] = {}
         self._flip: _Flip | None = None
         self.column = Column(self._make_view)
+        self.column.horizon.set_look(self._stage.look)
         self.scroller = Scroller(self.column, self._stage)
         self._frame_timer = QTimer(self)
         self._frame_timer.setSingleShot(True)
@@ -80,6 +83,7 @@ class TranscriptView(QWidget):
         if flip is not None and flip.has_focus:
             self.setFocus()  # else Qt moves the focus of the vanishing button, and the window with it
         self.column.set_messages(messages)
+        self.column.set_horizon(_first_seen(messages))
         self._find_place(flip)
         if messages and messages[-1].state is MessageState.GROWING:
             self._join_turn(messages[-1])
@@ -97,6 +101,7 @@ class TranscriptView(QWidget):
     def set_colors(self, colors: Colors) -> None:
         """Change the theme."""
         self._stage.look = Look(colors)
+        self.column.horizon.set_look(self._stage.look)
         for view in self.column.made_views():
             view.restyle()
         self.scroller.restyle()
@@ -106,6 +111,7 @@ class TranscriptView(QWidget):
     def start_turn(self, question: Message, answer: Message) -> None:
         """Show a question that was just sent and the place where its answer will grow."""
         self._leave_turn()
+        _go_on_no_more(self.column.made_views())
         for message in (question, answer):
             if self.column.index_of(message.id) < 0:
                 self.column.append(message)
@@ -113,10 +119,15 @@ class TranscriptView(QWidget):
         self.scroller.jump_to_end()
         QTimer.singleShot(_READY_MS, self, prepare_formulas)  # while the prompt is read, not in mid-answer
 
-    def set_prefill(self, done_tokens: int, total_tokens: int) -> None:
-        """Say how much of the prompt has been read."""
+    def set_horizon(self, message_id: str) -> None:
+        """Say that the model sees nothing before a message, or everything where `message_id` is empty."""
+        self.column.set_horizon(message_id)
+        self.scroller.settle()
+
+    def set_prefill(self, done_tokens: int, total_tokens: int, seconds_left: float | None = None) -> None:
+        """Say how much of the prompt has been read, and how long the rest takes where that is known."""
         if self._answer is not None:
-            self._answer.set_prefill(done_tokens, total_tokens)
+            self._answer.set_prefill(done_tokens, total_tokens, seconds_left)
 
     def set_settings(self, text: str) -> None:
         """Say which settings really stood in the prompt."""
@@ -129,10 +140,10 @@ class TranscriptView(QWidget):
             self._answer.add_reasoning(text)
             self._plan_frame()
 
-    def finish_reasoning(self, seconds: float, tokens: int) -> None:
-        """Say that the reasoning ended and what it took."""
+    def finish_reasoning(self, seconds: float, tokens: int, end: ReasoningEnd = ReasoningEnd.MODEL) -> None:
+        """Say that the reasoning ended, what it took and who ended it."""
         if self._answer is not None:
-            self._answer.finish_reasoning(seconds, tokens)
+            self._answer.finish_reasoning(seconds, tokens, end)
 
     def add_answer(self, text: str) -> None:
         """Add to the answer."""
@@ -164,8 +175,8 @@ class TranscriptView(QWidget):
             self._add_pager(question)
             return question
         answer = AnswerView(self._stage, message)
-        answer.regenerate_requested.connect(self.regenerate_requested)
-        answer.folding.connect(self.scroller.hold)
+        _connect(answer, self)
+        answer.set_last(is_last=self.column.index_of(message.id) == len(self.column) - 1)
         self._add_pager(answer)
         return answer
 
@@ -228,3 +239,23 @@ class TranscriptView(QWidget):
         self._answer.refresh()
         taken_ms = (time.perf_counter() - started_s) * 1000
         self._frame_ms = round(max(_SHORTEST_FRAME_MS, min(_LONGEST_FRAME_MS, taken_ms * _FRAME_SHARE)))
+
+
+def _first_seen(messages: Sequence[Message]) -> str:
+    """Return the id of the first message that the model saw in the newest turn, or nothing if it saw them all."""
+    stats = newest_view(messages)
+    left_out = stats.left_out_messages if stats is not None else 0
+    return messages[left_out].id if 0 < left_out < len(messages) else ""
+
+
+def _connect(answer: AnswerView, view: TranscriptView) -> None:
+    answer.regenerate_requested.connect(view.regenerate_requested)
+    answer.answer_now_requested.connect(view.answer_now_requested)
+    answer.go_on_requested.connect(view.go_on_requested)
+    answer.folding.connect(view.scroller.hold)
+
+
+def _go_on_no_more(views: Sequence[MessageView]) -> None:
+    for view in views:
+        if isinstance(view, AnswerView):
+            view.set_last(is_last=False)

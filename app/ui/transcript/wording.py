@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from app.core.messages import Message, MessageState, Role, StopReason, TurnStats
-from app.ui.units import THIN, in_percent, in_time
+from app.core.messages import Message, MessageState, ReasoningEnd, Role, StopReason, TurnStats
+from app.ui.units import THIN, in_percent, in_time, in_tokens
 
 _NAME_LIMIT = 4_000  # characters a screen reader gets
 _SHORT_S = 9.95  # below, tenths of a second say more
@@ -14,20 +14,29 @@ def thinking_title(seconds: float) -> str:
     return f"Thinking… {in_time(seconds)}" if seconds >= 1 else "Thinking…"
 
 
-def thought_title(seconds: float, tokens: int) -> str:
-    """Return the header of finished reasoning, like `Thought for 12 s · 840 tokens`."""
+_REASONING_ENDS = {
+    ReasoningEnd.MODEL: "",
+    ReasoningEnd.BUDGET: "budget reached",
+    ReasoningEnd.PERSON: "you asked for the answer",
+}
+
+
+def thought_title(seconds: float, tokens: int, end: ReasoningEnd = ReasoningEnd.MODEL) -> str:
+    """Return the header of finished reasoning, like `Thought for 12 s · 840 tokens · budget reached`."""
     duration = f"{max(seconds, 0.1):.1f}{THIN}s" if seconds < _SHORT_S else in_time(seconds)
     parts = [f"Thought for {duration}" if seconds > 0 else "Thought"]
     if tokens > 0:
         parts.append(short_tokens(tokens))
-    return " · ".join(parts)
+    return " · ".join([*parts, *filter(None, [_REASONING_ENDS[end]])])
 
 
-def reading_title(done_tokens: int, total_tokens: int) -> str:
-    """Return how far the prompt has been read, like `Reading… 45 %`."""
+def reading_title(done_tokens: int, total_tokens: int, seconds_left: float | None = None) -> str:
+    """Return how far the prompt has been read: `Reading… 45 %`, or `Reading… 5,400 of 12,000 tokens · 24 s left`."""
     if total_tokens <= 0 or done_tokens <= 0:
         return "Reading…"
-    return f"Reading… {in_percent(min(1.0, done_tokens / total_tokens))}"
+    if seconds_left is None:
+        return f"Reading… {in_percent(min(1.0, done_tokens / total_tokens))}"
+    return f"Reading… {min(done_tokens, total_tokens):,} of {in_tokens(total_tokens)} · {in_time(seconds_left)} left"
 
 
 def stats_line(stats: TurnStats) -> str:
@@ -57,10 +66,16 @@ def status_line(message: Message) -> str:
             return "Stopped"
         case MessageState.INTERRUPTED:
             return "The program ended while this was written."
-        case MessageState.COMPLETE if message.stats and message.stats.stop_reason is StopReason.LENGTH:
-            return "The context is full, so the answer ends here."
         case _:
             return ""
+
+
+def context_notice(message: Message) -> str:
+    """Return that an answer ends because the context is full, or nothing where it does not."""
+    if message.state is not MessageState.COMPLETE or message.stats is None:
+        return ""
+    is_cut = message.stats.stop_reason is StopReason.LENGTH
+    return "The context is full, so the answer ends here." if is_cut else ""
 
 
 def settings_note(settings: str) -> str:

@@ -137,7 +137,7 @@ def test_how_an_answer_ended_is_said(view: TranscriptView, state: MessageState, 
 def test_a_full_context_is_said(view: TranscriptView) -> None:
     stats = replace(STATS, stop_reason=StopReason.LENGTH)
     view.show_conversation([question(), answer(text="Half", stats=stats)])
-    assert last_answer(view).status.text() == "The context is full, so the answer ends here."
+    assert last_answer(view).notice.sentence() == "The context is full, so the answer ends here."
 
 
 def test_stopping_is_announced(view: TranscriptView, announcements: list[str]) -> None:
