@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from app.core.events import DownloadFinished, DownloadStopped, OffersListed
-from app.core.facts import Hardware, Offer, Plan, TensorRole
+from app.core.facts import Fit, Hardware, Offer, Plan, TensorRole
 from app.core.library import RepositoryListed, StoredState
 from app.hardware.planner import RAM_RESERVE_BYTES, plan_placement
 from app.hardware.wishes import Wishes
@@ -20,6 +20,7 @@ from app.models.sketch import ModelSizes, sizes_from_bytes, sketch_model, sketch
 
 _GIB = 1 << 30
 _WORTH_SAYING_BYTES = _GIB // 2
+_FLUENT_TOKENS_PER_SECOND = 6.0  # a fast reader's five words
 
 
 def list_offers(hardware: Hardware, reserve_bytes: int, target: Path) -> OffersListed:
@@ -33,7 +34,7 @@ def offer_repository(listing: RepositoryListing, hardware: Hardware, reserve_byt
     projector_bytes = listing.projectors[0].size if listing.projectors else 0
 
     def offer(model: RemoteModel) -> Offer:
-        fits, fit = judge_sizes(sizes_from_bytes(model.total_bytes), projector_bytes, hardware, reserve_bytes)
+        fit = judge_sizes(sizes_from_bytes(model.total_bytes), projector_bytes, hardware, reserve_bytes)
         return Offer(
             id=f"{listing.repository}:{model.name}",
             title=model.name,
@@ -45,8 +46,9 @@ def offer_repository(listing: RepositoryListing, hardware: Hardware, reserve_byt
             files=tuple(file.name for file in model.files),
             total_bytes=model.total_bytes,
             exact=True,
-            fits=fits,
-            fit=f"{fit} Judged by its size.",
+            fits=fit.fits,
+            fit=f"{fit.sentence} Judged by its size.",
+            tokens_per_second=fit.tokens_per_second,
         )
 
     offers = sorted(map(offer, listing.models), key=lambda found: (not found.fits, -found.total_bytes))
@@ -75,20 +77,27 @@ def free_bytes(folder: Path) -> int:
     return shutil.disk_usage(folder).free
 
 
-def judge(hardware: Hardware, reserve_bytes: int) -> Callable[[Entry], tuple[bool, str]]:
+def recommend(offers: Sequence[Offer]) -> Offer | None:
+    """Return the first that fits and writes as fast as people read, else the fastest that fits, if any does."""
+    fitting = [offer for offer in offers if offer.fits]
+    fluent = (offer for offer in fitting if offer.tokens_per_second >= _FLUENT_TOKENS_PER_SECOND)
+    return next(fluent, None) or max(fitting, key=lambda offer: offer.tokens_per_second, default=None)
+
+
+def judge(hardware: Hardware, reserve_bytes: int) -> Callable[[Entry], Fit]:
     """Return the function that says whether, and how, an entry fits this machine."""
     return lambda entry: judge_sizes(entry.sizes, entry.projector_bytes, hardware, reserve_bytes)
 
 
-def judge_sizes(sizes: ModelSizes, projector_bytes: int, hardware: Hardware, reserve_bytes: int) -> tuple[bool, str]:
-    """Plan for a model of which only sizes are known; return whether it fits and the sentence for the person."""
+def judge_sizes(sizes: ModelSizes, projector_bytes: int, hardware: Hardware, reserve_bytes: int) -> Fit:
+    """Plan for a model of which only sizes are known."""
     sketch = sketch_model(sizes)
     projector = sketch_projector(projector_bytes, sizes.embedding_length)
     plan = plan_placement(sketch, projector, hardware, Wishes(reserve_bytes=reserve_bytes))
     if not plan.fits:
-        return False, _too_big(plan, hardware)
+        return Fit(False, _too_big(plan, hardware))
     looked_up = sum(tensor.n_bytes for tensor in sketch.tensors if tensor.role is TensorRole.EMBEDDING)
-    return True, _fits(plan, plan.host.weights_bytes - looked_up)
+    return Fit(True, _fits(plan, plan.host.weights_bytes - looked_up), plan.expected_tokens_per_second)
 
 
 def _too_big(plan: Plan, hardware: Hardware) -> str:

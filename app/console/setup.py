@@ -12,7 +12,7 @@ from pathlib import Path
 
 from app.chat.first_run import Situation, list_tasks
 from app.chat.machine import Machine
-from app.chat.offers import list_offers
+from app.chat.offers import list_offers, recommend
 from app.chat.opening import prepare_opening
 from app.console.download import Wanted, download
 from app.console.words import in_bytes
@@ -96,7 +96,7 @@ class Setup:
     def _choose(self, listed: OffersListed) -> Offer:
         offers = listed.offers
         wanted = self._answers.offer_id or self._settings.first_choice
-        best = next((offer for offer in offers if offer.fits), offers[-1])
+        best = recommend(offers) or offers[-1]
         usual = next((offer for offer in offers if offer.id == wanted), best)
         if self._answers.offer_id and usual.id != self._answers.offer_id:
             names = ", ".join(offer.id for offer in offers)

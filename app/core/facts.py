@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import NamedTuple
 
 
 class TensorRole(StrEnum):
@@ -208,12 +209,21 @@ class BufferUse:
         return self.weights_bytes + self.kv_bytes + self.compute_bytes
 
 
+class Fit(NamedTuple):
+    """Say whether a model fits this machine, in a sentence too, and how fast it would write."""
+
+    fits: bool
+    sentence: str
+    tokens_per_second: float = 0.0
+
+
 @dataclass(frozen=True, slots=True)
 class Offer:
     """Describe a catalogue entry as offered on this machine.
 
     `total_bytes` is what the repository announced, or the catalogue's own rounded figure while
-    `exact` is False. `fit` is a sentence about this machine; `fits` its verdict.
+    `exact` is False. `fit` is a sentence about this machine; `fits` its verdict. `tokens_per_second` is expected of
+    writing, 0 where it is not known.
     """
 
     id: str
@@ -228,3 +238,4 @@ class Offer:
     exact: bool
     fits: bool
     fit: str
+    tokens_per_second: float = 0.0

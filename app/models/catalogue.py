@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from app.core.errors import RepositoryMissing
-from app.core.facts import Offer
+from app.core.facts import Fit, Offer
 from app.core.paths import RESOURCES
 from app.models.hub import Hub, RemoteFile
 from app.models.sketch import ModelSizes
@@ -151,13 +151,12 @@ def _read_projector(raw: dict[str, Any]) -> ProjectorSource | None:
     )
 
 
-def make_offers(catalogue: Sequence[Entry], fit: Callable[[Entry], tuple[bool, str]]) -> tuple[Offer, ...]:
-    """Return every entry as an offer; `fit` gives the verdict on this machine and its sentence."""
-    verdicts = [(entry, *fit(entry)) for entry in catalogue]
-    return tuple(make_offer(entry, fits=fits, fit=sentence) for entry, fits, sentence in verdicts)
+def make_offers(catalogue: Sequence[Entry], fit: Callable[[Entry], Fit]) -> tuple[Offer, ...]:
+    """Return every entry as an offer; `fit` gives the verdict on this machine."""
+    return tuple(make_offer(entry, fit(entry)) for entry in catalogue)
 
 
-def make_offer(entry: Entry, *, fits: bool, fit: str, resolved: ResolvedOffer | None = None) -> Offer:
+def make_offer(entry: Entry, fit: Fit, resolved: ResolvedOffer | None = None) -> Offer:
     """Return one entry as an offer, with exact sizes once it is resolved."""
     projector = (entry.projector.file,) if entry.projector is not None else ()
     return Offer(
@@ -171,8 +170,9 @@ def make_offer(entry: Entry, *, fits: bool, fit: str, resolved: ResolvedOffer | 
         files=tuple(file.name for file in resolved.files) if resolved else (*entry.files, *projector),
         total_bytes=resolved.total_bytes if resolved else entry.total_bytes,
         exact=resolved is not None,
-        fits=fits,
-        fit=fit,
+        fits=fit.fits,
+        fit=fit.sentence,
+        tokens_per_second=fit.tokens_per_second,
     )
 
 

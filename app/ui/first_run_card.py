@@ -9,6 +9,7 @@ from PySide6.QtCore import Signal
 from PySide6.QtWidgets import QComboBox, QFrame, QHBoxLayout, QProgressBar, QVBoxLayout
 
 from app.chat.first_run import Situation, list_tasks
+from app.chat.offers import recommend
 from app.core.events import (
     DownloadEvent,
     DownloadFailed,
@@ -134,10 +135,9 @@ class FirstRunCard(QFrame):
         self._take_choice()
 
     def _take_choice(self) -> None:
-        """Choose what was chosen before, or else the first that fits, which nobody has agreed to yet."""
-        best = next((offer.id for offer in self._offers.values() if offer.fits), "")
-        offer = self._offers.get(self._wished)
-        index = self.choice.findData(offer.id if offer is not None else best)
+        """Choose what was chosen before, or else what suits this computer, which nobody has agreed to yet."""
+        offer = self._offers.get(self._wished) or recommend(tuple(self._offers.values()))
+        index = self.choice.findData(offer.id if offer is not None else "")
         self.choice.blockSignals(True)
         self.choice.setCurrentIndex(max(0, index))
         self.choice.blockSignals(False)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.chat.offers import free_bytes, judge, list_offers, offer_repository
+from app.chat.offers import free_bytes, judge, list_offers, offer_repository, recommend
 from app.core.facts import Gpu, Hardware
 from app.models.catalogue import Entry, load_catalogue
 from app.models.hub import RemoteFile
@@ -50,7 +50,7 @@ CASES = [
 
 @pytest.mark.parametrize(("entry", "hardware", "fits", "words"), CASES)
 def test_the_verdict_and_its_sentence(entry: Entry, hardware: Hardware, fits: bool, words: str) -> None:
-    verdict, sentence = judge(hardware, RESERVE_BYTES)(entry)
+    verdict, sentence, _ = judge(hardware, RESERVE_BYTES)(entry)
     assert verdict is fits
     assert words in sentence
     assert sentence.endswith(".")
@@ -63,7 +63,7 @@ def number_in(sentence: str, unit: str) -> float:
 
 
 def test_exactly_as_much_ram_as_is_said_to_be_missing_makes_it_fit() -> None:
-    fits, sentence = judge(machine(32, 24), RESERVE_BYTES)(LARGE)
+    fits, sentence, _ = judge(machine(32, 24), RESERVE_BYTES)(LARGE)
     assert not fits
     missing = number_in(sentence, "GiB")
     assert judge(machine(32 + missing + 0.5, 24), RESERVE_BYTES)(LARGE)[0]
@@ -119,3 +119,18 @@ def test_a_repository_s_models_are_offered_the_best_that_fits_first(tmp_path: Pa
     )
     assert first.revision == "c" * 40
     assert listed.projectors == ("mmproj-F16.gguf",)
+
+
+RECOMMENDED = [(WORKSTATION, LARGE), (machine(32), SMALL), (machine(32, 24), MEDIUM)]
+
+
+@pytest.mark.parametrize(("hardware", "entry"), RECOMMENDED)
+def test_what_is_recommended_fits_and_writes_as_fast_as_one_reads(hardware: Hardware, entry: Entry) -> None:
+    best = recommend(list_offers(hardware, RESERVE_BYTES, Path()).offers)
+    assert best is not None
+    assert best.fits
+    assert best.id == entry.id
+
+
+def test_nothing_is_recommended_where_nothing_fits() -> None:
+    assert recommend(list_offers(machine(1), RESERVE_BYTES, Path()).offers) is None

@@ -10,6 +10,7 @@ import pytest
 from huggingface_hub import close_session
 
 from app.core.errors import RepositoryMissing
+from app.core.facts import Fit
 from app.models.catalogue import Entry, load_catalogue, make_offer, make_offers, resolve_offer
 from app.models.hub import Hub
 from tests.hub_server.bench import content_of
@@ -52,7 +53,7 @@ def test_the_shipped_catalogue_is_sound() -> None:
 
 
 def test_offers_carry_the_verdict_and_are_not_exact() -> None:
-    offers = make_offers(load_catalogue(), lambda entry: (entry.weight_bytes < 1e10, f"{entry.n_layers} layers"))
+    offers = make_offers(load_catalogue(), lambda entry: Fit(entry.weight_bytes < 1e10, f"{entry.n_layers} layers"))
     assert len({offer.id for offer in offers}) == len(offers)
     assert not offers[0].fits
     assert offers[-1].fits
@@ -67,7 +68,7 @@ def test_an_entry_becomes_the_files_of_the_hub(server: HubServer) -> None:
     assert [file.name for file in resolved.model] == [SPLIT.format(n) for n in (1, 2, 3)]
     assert resolved.projector is not None
     assert resolved.total_bytes == 101 + 102 + 103 + 50
-    offer = make_offer(first(), fits=True, fit="It fits.", resolved=resolved)
+    offer = make_offer(first(), Fit(True, "It fits."), resolved)
     assert offer.exact
     assert offer.total_bytes == resolved.total_bytes
     assert first().folder(Path("models")) == Path("models/mistral-small-4-q4-k-m")
