@@ -13,6 +13,7 @@ SAMPLES = 240
 ROWS = 20
 WARM_UP = 0.25  # of the time
 TOLERANCE = 0.05
+PATIENCE_S = 300  # until the first answer
 _MIB = 1 << 20
 _NAMES = ("window", "engine")
 
@@ -49,14 +50,14 @@ class Ledger(QObject):
         self._pids = pids
         self._count = count
         self._seconds = seconds
-        self._begun = 0.0
+        self._started = self._begun = 0.0
         self._samples: list[tuple[int, ...]] = []
         self._timer = QTimer(self, interval=max(int(seconds * 1000 / SAMPLES), 200))
         self._timer.timeout.connect(self._note)
 
     def start(self) -> None:
         """Begin."""
-        self._begun = time.monotonic()
+        self._started = self._begun = time.monotonic()
         print(f"{'minute':>8} {'turns':>7} {'window':>10} {'engine':>10}")
         self._timer.start()
 
@@ -69,6 +70,9 @@ class Ledger(QObject):
         return len(rates) == len(_NAMES) and all(rate <= TOLERANCE for rate in rates)
 
     def _note(self) -> None:
+        if not self._count() and time.monotonic() - self._started < PATIENCE_S:
+            self._begun = time.monotonic()  # the clock starts when the model answers
+            return
         elapsed = time.monotonic() - self._begun
         sample = tuple(filter(None, map(read_pss, self._pids())))
         self._samples.append(sample)
