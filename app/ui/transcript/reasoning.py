@@ -31,7 +31,7 @@ class ReasoningHeader(QAbstractButton):
         self._hovered = False
         self.setCheckable(True)
         self.setCursor(Qt.CursorShape.PointingHandCursor)
-        self.setFocusPolicy(Qt.FocusPolicy.StrongFocus)
+        self.setFocusPolicy(Qt.FocusPolicy.TabFocus)  # a click leaves the focus to the text field
         self.toggled.connect(lambda _checked: self._name())
 
     def set_title(self, title: str) -> None:
