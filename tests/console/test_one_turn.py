@@ -61,11 +61,12 @@ class Console:
 
 @pytest.fixture
 def console() -> Iterator[Console]:
-    before = signal.getsignal(signal.SIGINT)
+    # A shell starts what runs in the background with SIGINT ignored.
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     console = Console()
     yield console
     assert all(engine.pid is None for engine in console.engines), "an engine is left behind"
-    assert signal.getsignal(signal.SIGINT) is before
+    assert signal.signal(signal.SIGINT, before) is signal.default_int_handler
 
 
 @pytest.fixture
