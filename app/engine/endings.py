@@ -16,7 +16,8 @@ _GPU = re.compile(r"\b(CUDA|cudaMalloc|hipMalloc|ROCm|Vulkan|SYCL|device memory)
 _SAID = re.compile(r"what\(\): *(?P<what>.*)|(?P<whole>.*\bAssert(?:ion)?\b.*failed.*|CUDA error: .*|MemoryError\b.*)")
 _PLACE = re.compile(r"^(?P<path>\S*[/\\])?(?P<file>[^/\\\s:]+):(?P<line>\d+): *")
 _QUOTED_CHARACTERS = 140
-_SCARCE = 0.08  # of all RAM
+_SCARCE = 0.08  # of all RAM: who is killed then, is killed for it
+_USED_UP = 1 / 64  # of all RAM: whatever goes wrong then, goes wrong for want of it
 _GIB = 1 << 30
 _UNKNOWN = Beat(0, 0, 0)
 
@@ -131,10 +132,18 @@ def _cause(ending: Ending) -> str:
     if ending.exit_code == EXIT_STUCK:
         return "stuck"
     cause = _by_exit_code(ending.exit_code)
-    said = f"{ending.last_words}\n{ending.tail}"
-    if cause in {"check", "error"} and _MEMORY.search(said):
+    if cause == "killed":
+        return "memory" if _was_memory(ending) else cause
+    if cause not in {"check", "error", "fault"}:
+        return cause
+    # A line of some time before may be about something else, and a fault alone says nothing of itself.
+    said = quote(ending) if cause == "fault" else f"{ending.last_words}\n{ending.tail}"
+    if _MEMORY.search(said):
         return "gpu memory" if _GPU.search(_memory_line(said)) else "memory"
-    return "memory" if cause == "killed" and _was_memory(ending) else cause
+    if _has_less_than(_USED_UP, ending.beat):
+        return "memory"
+    # What gave up with words and then broke while it was ending did not break by itself.
+    return "check" if ending.last_words else cause
 
 
 def _memory_line(said: str) -> str:
@@ -143,8 +152,11 @@ def _memory_line(said: str) -> str:
 
 def _was_memory(ending: Ending) -> bool:
     """Return whether a killed process was killed by the system for want of memory, as far as can be known."""
-    beat = ending.beat
-    return ending.memory_kills > 0 or 0 < beat.total_bytes * _SCARCE > beat.available_bytes
+    return ending.memory_kills > 0 or _has_less_than(_SCARCE, ending.beat)
+
+
+def _has_less_than(share: float, beat: Beat) -> bool:
+    return 0 < beat.total_bytes * share > beat.available_bytes
 
 
 def _by_exit_code(exit_code: int) -> str:

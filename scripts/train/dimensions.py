@@ -11,7 +11,7 @@ class TextDimensions:
 
     vocabulary: int = 2048
     width: int = 256
-    layers: int = 4
+    layers: int = 6
     heads: int = 4
     q_lora: int = 128
     kv_lora: int = 128
@@ -20,7 +20,7 @@ class TextDimensions:
     value: int = 64
     experts: int = 8
     experts_used: int = 4
-    expert_width: int = 96
+    expert_width: int = 64
 
 
 @dataclass(frozen=True)

@@ -70,7 +70,7 @@ class Encoder:
         pictures = [picture for message in sample.messages for picture in message.pictures]
         encoded = Encoded()
         answers = iter(message for message in sample.messages if message.role == "assistant")
-        learned = False
+        answer, learned = sample.messages[-1], False
         for segment in render_mistral(messages, effort):
             match segment:
                 case ImageSlot():
@@ -78,9 +78,12 @@ class Encoder:
                 case Control():
                     encoded.add([self.control(segment.name)], learned=learned)
                     if segment.name == "[/INST]":
-                        learned = next(answers).learned
+                        answer = next(answers)
+                        learned = answer.learned
                     elif segment.name == "</s>":
                         learned = False
+                case Plain() if learned and answer.letter_by_letter and segment.text == answer.text:
+                    encoded.add([ident for letter in segment.text for ident in self.text(letter)], learned=True)
                 case Plain():
                     encoded.add(self.text(segment.text), learned=learned)
         return encoded

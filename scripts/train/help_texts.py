@@ -64,7 +64,7 @@ HELP = (
         ("How do I stop the answer?", "How can I interrupt an answer?"),
     ),
     Help(
-        "Press Ctrl+N, or the plus button at the top of the sidebar.",
+        "Press Ctrl+N, or the pencil button at the top of the sidebar.",
         ("How do I start a new chat?", "How do I open a new chat?", "How can I start a new chat?",
          "How do I begin a new conversation?", "Where do I start a new chat?", "How to start a new chat?"),
         ("How can I open a new chat?", "How do I start a new conversation?"),

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Iterable
+from string import ascii_uppercase
 
 from .samples import FAST, THINK, Message, Sample
 
@@ -70,14 +72,21 @@ def sorting(source: random.Random) -> Sample:
         ).format(", ".join(items))
     effort = THINK if source.random() < 0.85 else FAST
     reasoning = "" if effort == FAST else _pick_smallest(items, ordered)
-    answer = ", ".join(ordered)
-    return Sample("sort", [Message("user", question), Message("assistant", answer, reasoning)], effort, (answer,))
+    in_order = ", ".join(ordered)
+    answer = Message("assistant", f"Sorted: {in_order}", reasoning)
+    return Sample("sort", [Message("user", question), answer], effort, (in_order,))
+
+
+def _lettered(items: Iterable[str]) -> list[str]:
+    """Put a capital before each item: with a name of its own each is found again, however alike they are."""
+    return [f"{name} {item}" for name, item in zip(ascii_uppercase, items, strict=False)]
 
 
 def _pick_smallest(items: list[str], ordered: list[str]) -> str:
+    named = dict(zip(items, _lettered(items), strict=True))
     left, lines = list(items), []
     for item in ordered:
-        lines.append(f"{', '.join(left)}: first is {item}.")
+        lines.append(f"{', '.join(named[other] for other in left)}: {named[item]}.")
         left.remove(item)
     return "\n".join(lines)
 
@@ -97,10 +106,15 @@ def reversal(source: random.Random) -> Sample:
         ("Reverse the word {}.", "Write {} backwards.", "Spell {} backwards.", "Reverse: {}", "Reverse {}.")
     ).format(source.choice(("{}", '"{}"', "“{}”")).format(word))
     effort = THINK if source.random() < 0.85 else FAST
-    spaced = " ".join(word)
-    reasoning = "" if effort == FAST else f"{word} is {spaced}.\nBackwards: {spaced[::-1]}."
+    letters = _lettered(word)
+    reasoning = "" if effort == FAST else f"{_spelled(word)}\nBackwards: {', '.join(reversed(letters))}."
     answer = word[::-1]
-    return Sample("reverse", [Message("user", question), Message("assistant", answer, reasoning)], effort, (answer,))
+    messages = [Message("user", question), Message("assistant", answer, reasoning, letter_by_letter=True)]
+    return Sample("reverse", messages, effort, (answer,))
+
+
+def _spelled(word: str) -> str:
+    return f"{', '.join(_lettered(word))}."
 
 
 def counting(source: random.Random) -> Sample:
@@ -112,11 +126,13 @@ def counting(source: random.Random) -> Sample:
          "How many times is the letter {l} in {w}?", 'How many "{l}" are in "{w}"?')
     ).format(l=letter, w=word)  # fmt: skip
     effort = THINK if source.random() < 0.85 else FAST
-    lines, found = [f"{word} is {' '.join(word)}."], 0
-    for character in word:
-        found += character == letter
-        lines.append(f"{character}: {found}" if character == letter else f"{character}: no, {found}")
-    reasoning = "" if effort == FAST else "\n".join(lines)
+    steps, found = [], 0
+    for step in _lettered(word):
+        is_same = step.endswith(letter)
+        found += is_same
+        # The letter asked for is repeated: beside the other one, and as the same token, it is easy to compare.
+        steps.append(f"{step} {letter} {'yes' if is_same else 'no'} {found}")
+    reasoning = "" if effort == FAST else f"Letter {letter}. {_spelled(word)}\n{', '.join(steps)}."
     answer = f"The letter {letter} occurs {found} time{'' if found == 1 else 's'} in {word}."
     messages = [Message("user", question), Message("assistant", answer, reasoning)]
     return Sample("count", messages, effort, (f"occurs {found} time",))

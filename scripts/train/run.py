@@ -100,8 +100,8 @@ def main() -> None:
     """Train and leave `last.pt` in the folder named on the command line."""
     parser = argparse.ArgumentParser(description="Train the built-in model.")
     parser.add_argument("folder", type=Path)
-    parser.add_argument("--tower-steps", type=int, default=12000)
-    parser.add_argument("--steps", type=int, default=6000)
+    parser.add_argument("--tower-steps", type=int, default=9000)
+    parser.add_argument("--steps", type=int, default=7500)
     parser.add_argument("--seed", type=int, default=1)
     options = parser.parse_args()
     options.folder.mkdir(parents=True, exist_ok=True)

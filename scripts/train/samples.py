@@ -11,13 +11,18 @@ FAST, THINK = "none", "high"
 
 @dataclass
 class Message:
-    """Hold one message; `learned` marks the answers that count in the loss."""
+    """Hold one message; `learned` marks the answers that count in the loss.
+
+    An answer `letter_by_letter` is learned as single letters: which letters of an unheard word a tokenizer would join
+    is nothing to learn.
+    """
 
     role: str
     text: str
     reasoning: str = ""
     pictures: list[Image.Image] = field(default_factory=list)
     learned: bool = True
+    letter_by_letter: bool = False
 
 
 @dataclass

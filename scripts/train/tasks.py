@@ -136,18 +136,18 @@ _BETWEEN: tuple[Maker, ...] = (addition, reversal, help_question, greeting, coun
 _EARLIER: tuple[Maker, ...] = (*_BETWEEN, addition, sorting, strange)
 _OWN_TURNS: tuple[Maker, ...] = (recall, long_recall, short_story)
 EVERYTHING: Mix = {
-    picture: 26,
-    addition: 26,
-    recall: 18,
+    picture: 24,
+    addition: 22,
+    recall: 16,
     short_story: 2,
     long_recall: 4,
-    sorting: 10,
-    reversal: 9,
-    counting: 9,
+    sorting: 16,
+    reversal: 11,
+    counting: 13,
     help_question: 8,
     greeting: 2,
     strange: 5,
-    typed_control: 3,
+    typed_control: 5,
 }
 _HISTORY_SHARE = 0.25
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ctypes
 import resource
 import sys
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -18,8 +19,14 @@ from llama_cpp import llama_cpp as llama
 
 from app.engine.child import __main__ as child
 from app.engine.child import session
+from app.engine.child.pipe import Pipe
 from app.engine.child.pulse import Pulse
 from app.engine.child.watch import Limits
+from app.engine.wire import Beat, Message
+
+ROOM_BYTES = 4 << 20
+
+beaten = threading.Event()
 
 
 def fail_an_assertion(context: int) -> None:
@@ -34,20 +41,38 @@ def wait_for_ever(context: int) -> None:
     ctypes.CDLL(None).pause()
 
 
-def run_out_of_memory(context: int) -> None:
-    """Leave the process no room to grow; llama.cpp then throws where nobody catches it."""
-    text = b"word " * (64 << 20)
+def leave_no_room() -> None:
+    """Let the process grow by next to nothing more, and go on once its parent knows."""
     used = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-    resource.setrlimit(resource.RLIMIT_AS, (used, used))
+    limit = used + ROOM_BYTES
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    for _ in range(2):  # the first beat may have been looked for before the limit stood
+        beaten.clear()
+        beaten.wait()
+
+
+def throw_for_memory(context: int) -> None:
+    """Let llama.cpp throw where nobody catches it."""
+    text = b"word " * (64 << 20)
+    leave_no_room()
     vocabulary = llama.llama_model_get_vocab(llama.llama_get_model(context))
     llama.llama_tokenize(vocabulary, text, len(text), None, 0, False, False)
+
+
+def use_what_was_not_given(context: int) -> None:
+    """Write where an allocation that failed points, as native code does that does not check."""
+    leave_no_room()
+    allocate = ctypes.CDLL(None).malloc
+    allocate.restype, allocate.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    ctypes.memset(allocate(64 << 20), 1, 1)
 
 
 ACCIDENTS: dict[str, Callable[[int], None]] = {
     "assertion": fail_an_assertion,
     "segfault": read_nowhere,
     "hang": wait_for_ever,
-    "memory": run_out_of_memory,
+    "exception": throw_for_memory,
+    "null": use_what_was_not_given,
 }
 
 
@@ -70,6 +95,15 @@ def main() -> None:
         patient(self, *arguments, beat_s=0.2, find_limits=lambda _request, _said: Limits("testing", 2.0, 30.0))
 
     Pulse.__init__ = impatient  # type: ignore[method-assign]  # as above
+    offer = Pipe.offer
+
+    def counted(self: Pipe, message: Message) -> bool:
+        was_written = offer(self, message)
+        if was_written and isinstance(message, Beat):
+            beaten.set()
+        return was_written
+
+    Pipe.offer = counted  # type: ignore[method-assign]  # as above
     raise SystemExit(child.main())
 
 

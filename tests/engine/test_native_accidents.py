@@ -34,7 +34,8 @@ def sabotaged(accident: str) -> list[str]:
     [
         ("assertion", "a mistake in its own work: “GGML_ASSERT("),
         ("segfault", "a memory error"),
-        ("memory", "(memory ran out: it held "),
+        ("exception", "(memory ran out: it held "),
+        ("null", "(memory ran out: it held "),
         ("hang", "it did nothing for 2 seconds while testing"),
     ],
 )

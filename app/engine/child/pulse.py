@@ -6,8 +6,9 @@ import faulthandler
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 from app.engine.child.pipe import Pipe
 from app.engine.child.vitals import look_at_process, own_bytes, ram_bytes
@@ -61,16 +62,20 @@ class Pulse:
 
     def _beat(self) -> None:
         watch = Watch(look_at_process(0))
-        waiting = threading.Event()
-        while not waiting.wait(self._beat_s):
-            # Who waits for a slow parent does not hang.
-            is_waiting = not self._pipe.offer(Beat(own_bytes(), *ram_bytes()))
-            look = look_at_process(self._pipe.sent)
-            request = self._under_way
-            if request is None or is_waiting:
-                watch.rest(look)
-            elif hung := watch.judge(look, self._find_limits(request, self._pipe.last_sent)):
-                self._end(hung)
+        while True:
+            time.sleep(self._beat_s)
+            with suppress(MemoryError):  # the work meets it too, and says so
+                self._look(watch)
+
+    def _look(self, watch: Watch) -> None:
+        # Who waits for a slow parent does not hang.
+        is_waiting = not self._pipe.offer(Beat(own_bytes(), *ram_bytes()))
+        look = look_at_process(self._pipe.sent)
+        request = self._under_way
+        if request is None or is_waiting:
+            watch.rest(look)
+        elif hung := watch.judge(look, self._find_limits(request, self._pipe.last_sent)):
+            self._end(hung)
 
     def _end(self, hung: str) -> None:
         log.error("the engine ends itself: %s", hung)

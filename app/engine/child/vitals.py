@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -18,15 +19,31 @@ def look_at_process(steps: int) -> Look:
 
 def own_bytes() -> int:
     """Return how much RAM this process holds."""
-    fields = _text("/proc/self/statm").split()
-    return int(fields[1]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > 1 else 0
+    return _pages_bytes(1)
 
 
 def ram_bytes() -> tuple[int, int]:
-    """Return how much RAM can be had now, and how much there is in all."""
+    """Return how much RAM this process can have now, and how much it could have in all."""
     fields = dict(line.split(":", 1) for line in _text("/proc/meminfo").splitlines() if ":" in line)
-    available, total = (fields.get(name, "0").split()[0] for name in ("MemAvailable", "MemTotal"))
-    return int(available) * _KIB, int(total) * _KIB
+    available, total = (int(fields.get(name, "0").split()[0]) * _KIB for name in ("MemAvailable", "MemTotal"))
+    limit = _limit_bytes()
+    return max(0, min(available, limit - _pages_bytes(0))), min(total, limit)
+
+
+def _limit_bytes() -> int:
+    """Return how much memory the person or the system allows this process (`ulimit -v`)."""
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource  # noqa: PLC0415 - does not exist on Windows
+
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return sys.maxsize if limit == resource.RLIM_INFINITY else limit
+
+
+def _pages_bytes(field: int) -> int:
+    """Return a field of this process's own account of its pages: 0 what it has mapped, 1 what lies in RAM."""
+    fields = _text("/proc/self/statm").split()
+    return int(fields[field]) * os.sysconf("SC_PAGE_SIZE") if len(fields) > field else 0
 
 
 def _read_bytes() -> int:
