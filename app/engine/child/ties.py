@@ -17,7 +17,8 @@ _OOM_SCORE = "500"
 def tie_to_parent() -> None:
     """Die with the parent, leave Ctrl+C to it, and be the one the system ends first when memory runs out."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    faulthandler.enable()
+    # Not all threads: the others run on while one dies, and reading what they change turns an abort into a SIGSEGV.
+    faulthandler.enable(all_threads=False)
     if sys.platform == "linux":
         _die_with_parent()
         with contextlib.suppress(OSError):  # a hardened system may forbid it
